@@ -213,7 +213,8 @@ class AIMessage:
             raise ValueError(f"role {self.role!r} does not exist: use one of {', '.join(_ROLES)}")
         if isinstance(self.content, str):
             return
-        if not isinstance(self.content, Sequence) or not all(isinstance(part, _PARTS) for part in self.content):
+        content: object = self.content  # what it is said to be is not always what comes
+        if not isinstance(content, Sequence) or not all(isinstance(part, _PARTS) for part in content):
             raise ValueError("content is a str, or a sequence of parts such as TextPart('...')")
 
     @property

@@ -30,7 +30,14 @@ def parse_number(value: str) -> float | None:
     value = value.strip()
     if len(value) > 64 or not _NUMBER.fullmatch(value):
         return None
-    number = float(value)
+    return _finite(value)
+
+
+def _finite(value: float | str) -> float | None:
+    try:
+        number = float(value)
+    except OverflowError:  # an int of more than 308 digits
+        return None
     return number if math.isfinite(number) else None
 
 
@@ -59,11 +66,11 @@ def parse_date(value: str) -> float | None:
     if len(value) > 64:
         return None
     try:
-        date = datetime.fromisoformat(value)
+        date = datetime.fromisoformat(value.upper())  # RFC 3339 allows a small t and z
     except ValueError:
         try:
             date = parsedate_to_datetime(value)
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, IndexError, OverflowError):  # the last for a zone of twenty digits
             return None
     try:
         return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
@@ -76,12 +83,13 @@ def parse_reset_time(value: object, *, now: float) -> float | None:
     Unix seconds at which a limit resets, or None if `value` says no such thing.
 
     A bare number is relative to `now` below 1e9, epoch seconds above that, epoch milliseconds above 1e12. Go
-    durations are relative; RFC 3339 and HTTP-dates are instants. Negative and absurd values are None.
+    durations are relative; RFC 3339 and HTTP-dates are instants. Negative and absurd values, and what is neither text
+    nor a number, are None.
     """
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    text = str(value)
-    number = parse_number(text)
+    number = parse_number(value) if isinstance(value, str) else _finite(value)
+    text = value if isinstance(value, str) else ""
     if number is None:
         wait = parse_duration(text)
         at = now + wait if wait is not None else parse_date(text) if len(text.strip()) > 9 else None
@@ -100,17 +108,21 @@ def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None
 
     `headers` has lower-case names (see `lowered`). Meaningful for error statuses only: Anthropic, Together and Hugging
     Face send `retry-after` with good answers too. A `retry-after-ms: 0` beside `retry-after: 1` (Azure) says nothing.
+    A wait of more than 31 years is read as an instant, as `parse_reset_time` does.
     """
-    if (text := headers.get("retry-after-ms")) is not None and (ms := parse_number(text)) is not None and ms > 0:
-        return ms / 1000.0
+    if (text := headers.get("retry-after-ms")) is not None and (ms := parse_number(text)) is not None:
+        wait = ms / 1000.0
+        if 0 < wait < EPOCH_FROM:
+            return wait
     if (text := headers.get("retry-after")) is None:
         return None
     number = parse_number(text)
     if number is None:
         number = parse_duration(text)
-    if number is None and (date := parse_date(text)) is not None:
-        number = max(0.0, date - now)
-    return number if number is not None and number >= 0 else None
+    if number is None or number >= EPOCH_FROM:  # a date, or an instant in Unix time where a wait should stand
+        at = parse_reset_time(text, now=now)
+        return None if at is None else max(0.0, at - now)
+    return number if number >= 0 else None
 
 
 def lowered(headers: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,54 @@
+# Every target sets up what it needs, so each works as the first command on a fresh clone.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format type pytest cov bench sim clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+$(STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "headrace needs Python 3.11 or newer: $(PYTHON) was not found; try 'make PYTHON=python3 ...'"; exit 1; }
+	@echo "setting up $(VENV): a minute or two, once"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable . --group dev --group witness
+	@touch $@
+
+install: $(STAMP) ## make .venv with the package (editable) and all that development needs
+
+demo: $(STAMP) ## four providers stream at once, break, and lose nothing (no key, no network)
+	$(BIN)/python -m headrace demo
+
+test: lint type pytest ## lint, types and all tests
+
+lint: $(STAMP) ## ruff, flake8-async, and the layers of the design
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/flake8 src tests examples benchmarks
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMP) ## rewrite in the house format
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+type: $(STAMP) ## mypy --strict on the package, the typing tests and the examples
+	$(BIN)/mypy src tests/typing examples
+
+pytest: $(STAMP) ## the tests alone
+	$(BIN)/python -m pytest -q
+
+cov: $(STAMP) ## branch coverage of the tests
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage report --skip-covered
+
+bench: $(STAMP) ## the measurements; writes docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+sim: $(STAMP) ## the simulator on port 8400, for any client
+	$(BIN)/python -m headrace sim --port 8400
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov dist build

@@ -1,0 +1,392 @@
+"""
+The only door to httpx and httpx-sse: clients, exchanges, the byte guard. Their errors become ours here.
+
+Takes an httpx or httpx2 client; what differs is the library whose classes are used. Runs in hosted tasks. Knows no
+vendor: a refusal is handed on as it came, for the vendor's codec to read.
+
+Works around: httpcore #1093 (a cancelled waiter kills the pool: never queue there), httpx #3686 (a request body left
+suspended when the send is cancelled), nested generators left to the garbage collector (closed inside out here).
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, cast
+
+import httpx
+from anyio import BrokenResourceError, CancelScope, ClosedResourceError, move_on_after
+from httpx_sse import EventSource, ServerSentEvent
+
+from ._units import lowered
+from ._version import __version__
+from .errors import (
+    CallerError,
+    ConnectionFailedError,
+    HeadraceError,
+    TruncatedStreamError,
+    UndecodableEventError,
+)
+from .streaming.host import CLOSE, FLIGHT, MAX_REQUESTS, Host
+from .wire.framing import Framing, Inflater, Undecodable, inflater
+
+if TYPE_CHECKING:
+    from .streaming.deadlines import Watch
+
+__all__ = ("AsyncClient", "Exchange", "Refusal", "Session")
+
+CONNECT: Final = 10.0  # seconds to reach the vendor; the SDKs' 5 is short for a phone
+REFUSAL_TEXT: Final = 64 << 10  # characters of a refusal's body
+BODY_BYTES: Final = 64 << 20  # of a whole JSON answer; images come in base64
+KEEPALIVE: Final = 20  # idle connections kept, httpx's own default
+
+
+class AsyncClient(Protocol):
+    """An `httpx.AsyncClient` or `httpx2.AsyncClient`, or a subclass of one. It is never closed here."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        ...
+
+    @property
+    def trust_env(self) -> bool:
+        """Whether it reads proxies from the environment."""
+        ...
+
+
+class Refusal(HeadraceError):
+    """The answer is not what was asked for: a status other than 200, or another kind of content. For the codec."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], text: str) -> None:
+        super().__init__(status)
+        self.status, self.headers, self.text = status, headers, text
+
+
+class Session(Host):
+    """A client and the task group that hosts every exchange made with it."""
+
+    def __init__(
+        self, name: str = "", *, http_client: AsyncClient | None = None, max_requests: int = MAX_REQUESTS
+    ) -> None:
+        super().__init__(name, max_requests=max_requests)
+        self._given = http_client
+        self._client: httpx.AsyncClient | None = None
+        self._library = httpx if http_client is None else _library_of(http_client)
+
+    @property
+    def client(self) -> httpx.AsyncClient:
+        """The client: the given one, else one of our own, made at the first request."""
+        if self._client is None:
+            if self._given is not None:
+                self._client = cast("httpx.AsyncClient", self._given)  # httpx2's has the same methods
+            else:
+                self._client = httpx.AsyncClient(
+                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=KEEPALIVE),
+                    follow_redirects=False,
+                )
+        return self._client
+
+    def busy_connections(self) -> list[str]:
+        """Those of the client's pool that are not idle, as the pool describes them; [] where it cannot be seen."""
+        transport = getattr(self._client, "_transport", None)
+        pool = getattr(transport, "_pool", None)  # httpcore shows it nowhere else
+        return [text for one in getattr(pool, "connections", ()) if "IDLE" not in (text := repr(one))]
+
+    async def aclose_resources(self) -> None:
+        client, self._client = self._client, None
+        if client is not None and self._given is None:
+            with move_on_after(CLOSE, shield=True):
+                await client.aclose()
+
+    async def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        accept: str = "text/event-stream",
+    ) -> Exchange:
+        """
+        Send a request; return the open response, to be used in `async with`. Call it in a hosted task.
+
+        Args:
+            accept: the media type that the answer must have.
+
+        Raises:
+            Refusal: any status but 200, or an answer of another media type. Its body got 2 s and 64 K characters.
+            ConnectionFailedError: no response head came.
+            CallerError: the URL or a header cannot be sent.
+        """
+        flight = FLIGHT.get()
+        watch = None if flight is None else flight.watch
+        if watch is not None:
+            watch.stamped = True
+        lib = self._library
+        try:
+            request = self.client.build_request(
+                method,
+                url,
+                content=body,
+                headers={
+                    "Accept": accept,
+                    "Accept-Encoding": "identity",
+                    "User-Agent": f"headrace/{__version__}",
+                    **({"Content-Type": "application/json"} if body is not None else {}),
+                    **headers,
+                },
+                timeout=lib.Timeout(None, connect=CONNECT),  # all other waits are the watch's
+            )
+            if body is not None:
+                request.stream = _body_class(lib)(body)
+            response = await self.client.send(request, stream=True, auth=None, follow_redirects=False)
+        except (lib.LocalProtocolError, lib.UnsupportedProtocol, lib.InvalidURL) as exc:
+            self._not_sendable(exc, url)
+        except (lib.HTTPError, OSError, BrokenResourceError, ClosedResourceError) as exc:
+            raise ConnectionFailedError(
+                f"{self.name}: no answer from {_origin(url)} ({_named(exc)}). The request may be sent again.",
+                provider=self.name,
+            ) from exc
+        exchange = Exchange(response, watch, provider=self.name, library=lib)
+        if response.status_code == 200 and exchange.content_type == accept:
+            return exchange
+        if watch is not None:
+            watch.off()  # a refusal whose body breaks or stalls is that refusal; it has a bound of its own
+        async with exchange:
+            text = await exchange.refusal_text()
+        raise Refusal(response.status_code, exchange.headers, text)
+
+    def _not_sendable(self, exc: Exception, url: str) -> NoReturn:
+        # The library's text may quote the header, thus the key: it is neither shown nor chained.
+        raise CallerError(
+            f"{self.name}: the request cannot be sent ({type(exc).__name__}): check the base URL {_origin(url)!r}, "
+            "and the API key and headers for line breaks and characters outside ASCII."
+        ) from None
+
+
+class Exchange:
+    """An open response. `async with` closes it."""
+
+    def __init__(
+        self, response: httpx.Response, watch: Watch | None, *, provider: str, library: ModuleType = httpx
+    ) -> None:
+        self.status = response.status_code
+        self.headers = lowered(response.headers)
+        self.content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        self._response, self._provider = response, provider
+        self.guard = Guard(response, self.headers, watch, provider=provider, library=library)
+        self._events: AsyncGenerator[ServerSentEvent, None] | None = None
+
+    @property
+    def events(self) -> AsyncGenerator[ServerSentEvent, None]:
+        """The server-sent events; whoever takes one calls `guard.taken()`."""
+        if self._events is None:
+            self._events = EventSource(cast("httpx.Response", self.guard)).aiter_sse()
+        return self._events
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close inside out: httpx's generators, then httpx-sse's (by running out), then the response."""
+        await self.guard.unwind()
+        if self._events is not None:
+            async for _event in self._events:
+                pass
+        with move_on_after(CLOSE, shield=True):
+            await self._response.aclose()
+
+    async def body(self) -> bytes:
+        """
+        The whole body.
+
+        Raises:
+            TruncatedStreamError: it was cut.
+            UndecodableEventError: it is longer than `BODY_BYTES`, or not of its coding.
+        """
+        parts: list[bytes] = []
+        size = 0
+        while part := await self.guard.read():
+            parts.append(part)
+            size += len(part)
+            if size > BODY_BYTES:
+                raise self.guard.undecodable(Undecodable(f"the body is longer than {BODY_BYTES} bytes"))
+        return b"".join(parts)
+
+    async def refusal_text(self) -> str:
+        """What can be had of a refusal's body within 2 s: at most 64 K characters, wrong bytes replaced."""
+        data = bytearray()
+        with move_on_after(CLOSE), suppress(HeadraceError):
+            while len(data) < 4 * REFUSAL_TEXT and (part := await self.guard.read()):
+                data += part
+        return data.decode(errors="replace")[:REFUSAL_TEXT].strip()
+
+
+class Guard:
+    """
+    A response as `EventSource` sees it: `.headers`, and `.aiter_text()` over bytes that we read, time and count.
+
+    `at_eof` is set before the text that completes a last event without its blank line, so that an event which only EOF
+    completed can be told from others.
+    """
+
+    def __init__(
+        self,
+        response: httpx.Response,
+        headers: Mapping[str, str],
+        watch: Watch | None,
+        *,
+        provider: str,
+        library: ModuleType,
+    ) -> None:
+        self.headers = headers
+        self.at_eof = False
+        self._provider, self._request_id = provider, request_id(headers)
+        self._stamp = _nothing if watch is None else watch.stamp
+        self._opened = time.monotonic()
+        self._raw = aiter(cast("AsyncIterator[bytes]", response.stream))  # aiter_raw() less its bookkeeping, 1 us each
+        self._lost = (library.HTTPError, library.StreamError, OSError, BrokenResourceError, ClosedResourceError)
+        self._framing: Framing | None = None
+        self._inflate: Inflater | None = None
+        self._opened_raw = self._closed = False
+
+    def aiter_text(self) -> AsyncIterator[str]:
+        """The text, as `EventSource` asks for it."""
+        try:
+            self._framing = Framing(self.headers.get("content-encoding", ""))
+        except Undecodable as exc:
+            raise self.undecodable(exc) from exc
+        return self
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    async def __anext__(self) -> str:
+        framing = self._framing
+        if framing is None or self.at_eof or self._closed:
+            raise StopAsyncIteration
+        try:
+            try:
+                data = await self._raw.__anext__()
+            except StopAsyncIteration:
+                self.at_eof = True
+                return framing.end()
+            self._stamp()
+            return framing.feed(data)
+        except Undecodable as exc:
+            raise self.undecodable(exc) from exc
+        except self._lost as exc:
+            raise self._cut(exc) from exc
+
+    def taken(self) -> None:
+        """A complete event was taken: the bound on unfinished events counts from here."""
+        if self._framing is not None:
+            self._framing.unread = 0
+
+    async def read(self) -> bytes:
+        """The next bytes of the body, decompressed; not as events. Empty at its end."""
+        try:
+            if not self._opened_raw:
+                self._inflate, self._opened_raw = inflater(self.headers.get("content-encoding", "")), True
+            while not self._closed:
+                data = await self._raw.__anext__()
+                self._stamp()
+                if self._inflate is not None:
+                    data = self._inflate.feed(data)
+                if data:
+                    return data
+        except StopAsyncIteration:
+            self.at_eof = True
+        except Undecodable as exc:
+            raise self.undecodable(exc) from exc
+        except self._lost as exc:
+            raise self._cut(exc) from exc
+        return b""
+
+    def undecodable(self, cause: Undecodable) -> UndecodableEventError:
+        """The typed error for bytes that are not what they should be."""
+        return UndecodableEventError(
+            f"{self._provider}: the response cannot be decoded: {cause}. The text so far is in .partial_content.",
+            provider=self._provider,
+            status=200,
+            request_id=self._request_id,
+        )
+
+    def _cut(self, exc: Exception) -> TruncatedStreamError:
+        return TruncatedStreamError(
+            f"{self._provider}: the connection was lost {time.monotonic() - self._opened:.1f} s into the response "
+            f"({_named(exc)}). The text so far is in .partial_content; the request may be sent again.",
+            provider=self._provider,
+            status=200,
+            request_id=self._request_id,
+        )
+
+    async def unwind(self) -> None:
+        """
+        Finish httpx's nested generators from the inside: one more read, in a scope that is already cancelled, raises in
+        the innermost and passes through all. (aclose() of the outermost leaves the others to the garbage collector.)
+        """
+        self._closed = True
+        if self.at_eof:
+            return
+        with CancelScope(shield=True) as scope, suppress(Exception):
+            scope.cancel()
+            for _ in range(1000):  # what httpcore had read already; a mock without a checkpoint may never end
+                await self._raw.__anext__()
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """The vendor's id of a request, from lower-case headers."""
+    return headers.get("request-id") or headers.get("x-request-id")
+
+
+def _library_of(client: object) -> ModuleType:
+    """httpx or httpx2, by the class that `client` descends from."""
+    for kind in type(client).__mro__:
+        name = kind.__module__.partition(".")[0]
+        if name in {"httpx", "httpx2"} and kind.__name__ == "AsyncClient":
+            return importlib.import_module(name)
+    raise TypeError(
+        f"http_client is {type(client).__name__!r}: pass an httpx.AsyncClient or an httpx2.AsyncClient (not a sync Client)"
+    )
+
+
+@cache
+def _body_class(library: ModuleType) -> Callable[[bytes], httpx.AsyncByteStream]:
+    """A request body that is no generator, of the class that the library's own check wants."""
+    base = cast("type[httpx.AsyncByteStream]", library.AsyncByteStream)
+
+    class Body(base):  # type: ignore[valid-type, misc]  # a base known at run time
+        def __init__(self, data: bytes) -> None:
+            self._data, self._left = data, [data]
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            self._left = [self._data]
+            return cast("AsyncIterator[bytes]", self)
+
+        async def __anext__(self) -> bytes:
+            if not self._left:
+                raise StopAsyncIteration
+            return self._left.pop()
+
+    return Body
+
+
+def _nothing() -> None:
+    """For a response that nobody times."""
+
+
+def _origin(url: str) -> str:
+    """Scheme and host of a URL: a query or user part may hold a key."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}"
+
+
+def _named(exc: Exception) -> str:
+    text = str(exc)
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__

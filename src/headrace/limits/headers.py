@@ -1,0 +1,126 @@
+"""
+The rate-limit headers of one answer, read into a `RateLimitInfo`.
+
+A header is an observation and never worth a reply: whatever cannot be read is left unknown and named in `skipped`.
+Knows no vendor (a `Dialect` brings the names), no clock, and does not judge: whether to wait is the pacer's business.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from .._types import LimitDimension, RateLimitInfo
+from .._units import parse_number, parse_reset_time
+from .dialects import Dialect, Field, Unit
+
+__all__ = ("READERS", "Parsed", "parse")
+
+COUNT_MAX: Final = 1e15  # the largest limit seen is 4e7; Hugging Face sends 2**63, which no float holds, for "none"
+
+
+class Parsed(NamedTuple):
+    """What was read. `skipped` has the lower-case names of headers whose values say nothing."""
+
+    info: RateLimitInfo
+    skipped: tuple[str, ...]
+
+
+def _count(text: str, _now: float) -> float | None:
+    """A whole number; 59.9 left is 59. Azure sends -1 where it does not count."""
+    number = parse_number(text)
+    return float(math.floor(number)) if number is not None and 0 <= number <= COUNT_MAX else None
+
+
+def _time(text: str, now: float) -> float | None:
+    """Unix seconds."""
+    return parse_reset_time(text, now=now)
+
+
+READERS: Final[Mapping[Unit, Callable[[str, float], float | None]]] = {"count": _count, "time": _time}
+
+
+def parse(headers: Mapping[str, str], dialect: Dialect, *, now: float) -> Parsed:
+    """
+    Read the vendor's rate-limit headers from one response.
+
+    Args:
+        headers: names in any case, values as received.
+        dialect: the vendor's row in `dialects.DIALECTS`.
+        now: Unix seconds when the response head arrived; resets may be relative to it.
+
+    Returns:
+        Parsed(info, skipped). What the vendor did not send keeps its default. `reset_time` is that of the requests,
+        else of the tokens, else the earliest of the others. A limit without its `remaining` leaves both numbers of
+        `info` 0, for half a pair would read as an exhausted limit; `info.dimensions` has what was told of it.
+
+    Raises:
+        Nothing for bad values: they are left unknown and their header named in `skipped`.
+    """
+    names = dialect.headers
+    found = {low: value for name, value in headers.items() if (low := str(name).lower()) in names}
+    if not found:
+        return Parsed(RateLimitInfo(), ())
+
+    told: dict[str, dict[Field, float]] = {}  # dimensions in the order of the rows
+    skipped: list[str] = []
+    for header, dimension, part, unit in dialect.rows:
+        if header not in found:
+            continue
+        number = READERS[unit](_text(found[header]), now)
+        if number is None or (part == "limit" and number == 0):  # a limit of nothing is how Azure says it has none
+            skipped.append(header)
+        else:
+            told.setdefault(dimension, {}).setdefault(part, number)
+
+    if not told:
+        return Parsed(RateLimitInfo(), tuple(skipped))
+    requests, tokens = told.get("requests", {}), _first(told, dialect.tokens)
+    limit_requests, remaining_requests = _pair(requests)
+    limit_tokens, remaining_tokens = _pair(tokens)
+    info = RateLimitInfo(
+        limit_requests=limit_requests,
+        remaining_requests=remaining_requests,
+        reset_time=_reset(requests, tokens, told),
+        limit_tokens=limit_tokens,
+        remaining_tokens=remaining_tokens,
+        dimensions=tuple(
+            LimitDimension(name, said["limit"], said.get("remaining"), said.get("reset"))
+            for name, said in told.items()
+            if "limit" in said
+        ),
+        observed_at=now,
+        source="headers",
+    )
+    return Parsed(info, tuple(skipped))
+
+
+def _text(value: object) -> str:
+    """The value as text: a mapping made by hand may hold numbers, and what is no number says nothing."""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | float) and abs(value) <= COUNT_MAX else ""
+
+
+def _first(told: Mapping[str, dict[Field, float]], names: tuple[str, ...]) -> Mapping[Field, float]:
+    for name in names:
+        if "limit" in (said := told.get(name, {})) or "remaining" in said:
+            return said
+    return {}
+
+
+def _pair(said: Mapping[Field, float]) -> tuple[int, int]:
+    """Limit and remaining. The rest without its limit is told too (Azure); the limit without its rest is not."""
+    if "remaining" not in said:
+        return 0, 0
+    return int(said.get("limit", 0)), int(said["remaining"])
+
+
+def _reset(
+    requests: Mapping[Field, float], tokens: Mapping[Field, float], told: Mapping[str, Mapping[Field, float]]
+) -> float | None:
+    for said in (requests, tokens):
+        if "reset" in said:
+            return said["reset"]
+    return min((said["reset"] for said in told.values() if "reset" in said), default=None)

@@ -1,0 +1,29 @@
+"""Anthropic: where the Messages API is and how it wants its key. Source: the vendor's API reference, read 2026-11."""
+
+from __future__ import annotations
+
+from ..limits.dialects import DIALECTS
+from ..wire.anthropic import AnthropicCodec
+from ._vendor import Vendor, VendorProvider
+from .base import CHAT_MODEL
+
+__all__ = ("AnthropicProvider",)
+
+
+class AnthropicProvider(VendorProvider):
+    """Claude, by the Messages API. Key: `ANTHROPIC_API_KEY`; base URL without a version: `ANTHROPIC_BASE_URL`."""
+
+    name = "anthropic"
+    model = "claude-sonnet-5-5"
+    dialect = DIALECTS["anthropic"]
+    codec = AnthropicCodec()
+    capabilities = CHAT_MODEL
+    vendor = Vendor(
+        base_url="https://api.anthropic.com",
+        url_env=("ANTHROPIC_BASE_URL",),
+        key_env=("ANTHROPIC_API_KEY",),
+        hosts=("api.anthropic.com",),
+        key_header="x-api-key",
+        key_prefix="",
+        headers={"anthropic-version": "2023-06-01"},  # the Messages stream is the same under 2026-10-21; gateways know this
+    )

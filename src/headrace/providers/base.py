@@ -1,0 +1,225 @@
+"""
+BaseProvider: what every provider has, whoever wrote it, and the two endings that it promises.
+
+A provider of somebody else's implements `_raw_chat_stream` (an async generator of chunks) and gets sessions, deadlines,
+recovery, `collect()` and the rest from here. Knows no vendor and no HTTP beyond its session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from types import TracebackType
+from typing import ClassVar, Final, Self, TypedDict, Unpack
+
+from .. import _clock, _units
+from .._http import AsyncClient, Session
+from .._types import (
+    AICapability,
+    AIMessage,
+    AIResponse,
+    AIStreamChunk,
+    ChunkMeta,
+    Deadlines,
+    GenerationConfig,
+    RateLimitInfo,
+)
+from ..limits import headers as limit_headers
+from ..limits.dialects import DIALECTS, Dialect
+from ..streaming.host import FLIGHT, MAX_REQUESTS, MAX_WAIT, not_open
+from ..streaming.machine import MARKER
+from ..streaming.pump import Plan
+from ..streaming.recovery import Recovery
+from ..streaming.stream import ChatStream
+
+__all__ = ("CHAT_MODEL", "BaseProvider", "ProviderOptions")
+
+CHAT_MODEL: Final = frozenset(
+    {
+        AICapability.TEXT_GENERATION,
+        AICapability.CHAT,
+        AICapability.CODE_GENERATION,
+        AICapability.IMAGE_ANALYSIS,
+        AICapability.FUNCTION_CALLING,
+    }
+)  # what every large vendor's chat models can do
+
+
+class ProviderOptions(TypedDict, total=False):
+    """What every provider takes; see `BaseProvider`."""
+
+    model: str | None
+    http_client: AsyncClient | None
+    deadlines: Deadlines | None
+    max_requests: int
+    max_wait: float
+    marker: str
+
+
+class BaseProvider:
+    """
+    A source of chat responses.
+
+    `async with provider:` opens one session: an HTTP client and a task group that hosts every exchange. On a provider that
+    was not entered, `async with provider.chat_stream(...)`, `chat()` and `generate()` open a private one each.
+
+    Args:
+        model: the model asked where a call names none.
+        http_client: an `httpx.AsyncClient` or `httpx2.AsyncClient` to send through; it is never closed here. Its
+            connection limit should not be below `max_requests`.
+        deadlines: how long the vendor may take; see `Deadlines`.
+        max_requests: exchanges that run at once in the session; more wait for a slot.
+        max_wait: most seconds to wait for a slot; 0 refuses instead.
+        marker: the text of the marker chunk that ends an interrupted stream.
+    """
+
+    name: str = ""
+    capabilities: ClassVar[frozenset[AICapability]] = frozenset({AICapability.TEXT_GENERATION, AICapability.CHAT})
+    dialect: ClassVar[Dialect] = DIALECTS["any"]
+
+    # For subclasses that do not call __init__.
+    model: str = ""
+    deadlines: Deadlines = Deadlines()
+    max_requests: int = MAX_REQUESTS
+    max_wait: float = MAX_WAIT
+    marker: str = MARKER
+    _http_client: AsyncClient | None = None
+    _session: Session | None = None
+
+    def __init__(self, **options: Unpack[ProviderOptions]) -> None:
+        self.model = options.get("model") or self.model
+        self.deadlines = options.get("deadlines") or self.deadlines
+        self.max_requests = options.get("max_requests", self.max_requests)
+        self.max_wait = options.get("max_wait", self.max_wait)
+        self.marker = options.get("marker", self.marker)
+        self._http_client = options.get("http_client")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.model}>"
+
+    # ---------------------------------------------------------------- the session
+
+    async def __aenter__(self) -> Self:
+        if self._session is not None:
+            raise RuntimeError(f"{self.name or type(self).__name__} is already open: enter it once, use it from many tasks")
+        self._session = await self._new_session().__aenter__()
+        try:
+            await self.initialize()
+        except BaseException as exc:
+            await self.__aexit__(type(exc), exc, exc.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.__aexit__(kind, exc, tb)
+
+    def _new_session(self) -> Session:
+        return Session(self.name, http_client=self._http_client, max_requests=self.max_requests)
+
+    def _current_session(self) -> Session:
+        """The session of the task that drives a raw stream, else the provider's own."""
+        flight = FLIGHT.get()
+        if flight is not None and isinstance(flight.host, Session):
+            return flight.host
+        if self._session is None or not self._session.is_open:
+            raise not_open()
+        return self._session
+
+    # ---------------------------------------------------------------- for subclasses
+
+    async def initialize(self) -> object:
+        """Prepare, once the session is open. Nothing to do by default."""
+        return None
+
+    def is_available(self) -> object:
+        """Whether calls can be made at all, without making one. True by default."""
+        return True
+
+    async def _raw_chat_stream(
+        self, messages: Sequence[AIMessage], config: GenerationConfig | None = None
+    ) -> AsyncIterator[AIStreamChunk]:
+        """
+        The vendor's plain stream, without recovery and without a scope across its yields.
+
+        A chunk's `finish_reason` proves the end; ending without one is a cut. This default serves a subclass that has
+        only `chat()`: its whole answer as one chunk.
+        """
+        if type(self).chat is BaseProvider.chat:
+            raise TypeError(f"{type(self).__name__} implements neither _raw_chat_stream() nor chat()")
+        answer = await self.chat(messages, config)
+        yield AIStreamChunk(
+            answer.content,
+            usage=answer.usage,
+            rate_limit=answer.rate_limit,
+            reasoning=answer.reasoning,
+            refusal=answer.refusal,
+            finish_reason=answer.finish_reason or "stop",
+            extra=answer.extra,
+            meta=ChunkMeta(answer.model, answer.request_id, answer.raw_finish_reason, answer.raw_response),
+        )
+
+    # ---------------------------------------------------------------- calls
+
+    def chat_stream(self, messages: Sequence[AIMessage], config: GenerationConfig | None = None) -> ChatStream:
+        """
+        The answer to `messages`, as it comes. Nothing is sent before the first read; see `ChatStream`.
+
+        Args:
+            messages: the conversation so far.
+            config: options of this call.
+        """
+        given = config or GenerationConfig()
+        return ChatStream(
+            Plan(
+                open=lambda: self._raw_chat_stream(messages, config),
+                host=lambda: self._session,
+                new_host=self._new_session,
+                provider=self.name,
+                model=given.model or self.model,
+                marker=self.marker,
+                deadlines=given.deadlines or self.deadlines,
+                max_wait=self.max_wait if given.max_wait is None else given.max_wait,
+            )
+        )
+
+    async def chat(self, messages: Sequence[AIMessage], config: GenerationConfig | None = None) -> AIResponse:
+        """
+        The whole answer to `messages`, collected from a stream: one that is cut at 90 % is not lost.
+
+        Raises:
+            StreamInterruptedError: the stream was cut; `.partial_content` has what came.
+            ProviderError: the vendor refused, or could not be reached.
+            CallerError: the call cannot be made as it stands.
+        """
+        async with self.chat_stream(messages, config) as stream:
+            return await stream.collect()
+
+    async def generate(self, prompt: str, config: GenerationConfig | None = None) -> AIResponse:
+        """The whole answer to one user message; see `chat`."""
+        return await self.chat([AIMessage("user", prompt)], config)
+
+    # ---------------------------------------------------------------- recovery and limits, in their literal form
+
+    def _stream_with_recovery(
+        self, stream: AsyncIterable[AIStreamChunk], interrupt_marker: str | None = None
+    ) -> Recovery:
+        """
+        Any async iterator of chunks, guarded: whatever it raises gives one marker chunk, then `StreamInterruptedError`.
+
+        Works on a provider that was never entered.
+        """
+        return Recovery(stream, self.marker if interrupt_marker is None else interrupt_marker)
+
+    def _parse_rate_limit_headers(self, headers: Mapping[str, str]) -> RateLimitInfo:
+        """The limits that an answer's headers tell; what is missing or broken keeps its default."""
+        return limit_headers.parse(headers, self.dialect, now=_clock.wall()).info
+
+    def _parse_reset_time(self, value: object) -> float | None:
+        """
+        Unix seconds, or None: a bare number is relative below 1e9, epoch seconds above, epoch milliseconds above 1e12;
+        Go durations, RFC 3339 and HTTP-dates, too.
+        """
+        return _units.parse_reset_time(value, now=_clock.wall())

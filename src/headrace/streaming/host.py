@@ -1,0 +1,220 @@
+"""
+A session's task group, and the tasks it hosts.
+
+What runs in a hosted task is shielded and ended by its owner alone; its outcome crosses by value. So a native
+`Task.cancel()` of a caller never reaches the HTTP stack (where it leaks connections), and no ExceptionGroup can arise.
+The group is entered and left by one task, and shows nobody an exception that is not its own. Knows no HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
+
+from anyio import CancelScope, CapacityLimiter, Event, WouldBlock, create_task_group, current_time, move_on_after
+
+from ..errors import ConcurrencyLimitError, SessionClosedError
+
+if TYPE_CHECKING:
+    from .deadlines import Watch
+
+__all__ = ("CLOSE", "FLIGHT", "MAX_REQUESTS", "MAX_WAIT", "Call", "Flight", "Host", "Hosted")
+
+T = TypeVar("T")
+
+CLOSE: Final = 2.0  # seconds for closing a response or a client; a peer that stalls here is dropped
+MAX_REQUESTS: Final = 100  # open exchanges of a session: httpx's own default for connections
+MAX_WAIT: Final = 60.0  # seconds for a slot; longer, and a person thinks that it hangs
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """What a raw stream needs of the task that drives it: the session to send through and the clocks to stamp."""
+
+    host: Host
+    watch: Watch
+
+
+FLIGHT: ContextVar[Flight | None] = ContextVar("headrace_flight", default=None)
+
+
+class Hosted:
+    """One task of a session. Subclasses say what it does; `stop` is for its owner."""
+
+    def __init__(self, label: str) -> None:
+        # Without the shield an outer cancellation may hit this task before its consumer, and look like a broken stream.
+        self.scope, self.done = CancelScope(shield=True), Event()
+        self.label = label
+        self.holds_since: float | None = None
+
+    async def main(self) -> None:
+        """The work. What it raises goes to `failed`."""
+        raise TypeError(f"{type(self).__name__} has no work")
+
+    def failed(self, exc: Exception) -> None:
+        """Keep the error. Called by `main`'s failure or by `stop`, whichever comes first; an ended task is deaf."""
+
+    def ended(self) -> None:
+        """Called once, whatever happened, before `done` is set."""
+
+    async def run(self, host: Host) -> None:
+        """The task itself."""
+        try:
+            with self.scope:
+                try:
+                    await self.main()
+                except Exception as exc:  # noqa: BLE001  # by value: it never raises into the group
+                    self.failed(exc)
+        finally:  # also for KeyboardInterrupt and a loop that shuts down
+            host.hosted.discard(self)
+            self.ended()
+            self.done.set()
+
+    def stop(self, reason: Exception) -> None:
+        """The reason first, then the scope: whoever sees the task end can see why."""
+        self.failed(reason)
+        self.scope.cancel()
+
+
+class Call(Hosted, Generic[T]):
+    """Any await that must not run in the caller's task."""
+
+    def __init__(self, work: Callable[[], Awaitable[T]], label: str, *, host: Host, max_wait: float) -> None:
+        super().__init__(label)
+        self._work, self._host, self._max_wait = work, host, max_wait
+        self.result: tuple[T] | None = None
+        self.error: Exception | None = None
+
+    async def main(self) -> None:
+        await self._host.take_slot(self, self._max_wait)
+        try:
+            result = await self._work()
+            if self.error is None:
+                self.result = (result,)
+        finally:
+            self._host.free_slot(self)
+
+    def failed(self, exc: Exception) -> None:
+        if self.result is None and self.error is None:
+            self.error = exc
+
+
+class Host:
+    """
+    A session: the task group that hosts every exchange, and the bound on how many run at once.
+
+    Enter and leave it in one task. Leaving ends what is still open with `SessionClosedError`.
+    """
+
+    def __init__(self, name: str = "", *, max_requests: int = MAX_REQUESTS) -> None:
+        if max_requests < 1:
+            raise ValueError(f"max_requests is {max_requests!r}: at least one exchange must be possible")
+        self.name, self.max_requests = name, max_requests
+        self.hosted: set[Hosted] = set()
+        self.is_open = False
+
+    async def __aenter__(self) -> Self:
+        self._slots = CapacityLimiter(self.max_requests)
+        self._tasks = create_task_group()
+        await self._tasks.__aenter__()
+        self.is_open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        # The group is not shown the body's exception, so it cannot wrap it: that one leaves the block by itself.
+        self.is_open = False
+        for task in tuple(self.hosted):
+            task.stop(
+                SessionClosedError(
+                    f"{self.name or 'session'}: the session was closed while {task.label} was open. "
+                    "Keep the `async with` block of the provider around all use of its streams.",
+                    provider=self.name,
+                )
+            )
+        try:
+            self._tasks.cancel_scope.shield = True  # ours end soon; a cancellation must not replace the body's exception
+            await self._tasks.__aexit__(None, None, None)
+        except BaseExceptionGroup as group:  # a KeyboardInterrupt or SystemExit that struck a hosted task
+            if len(group.exceptions) > 1:
+                raise
+            raise group.exceptions[0] from None
+        finally:
+            await self.aclose_resources()
+
+    async def aclose_resources(self) -> None:
+        """Close what outlives the tasks. For subclasses; must be bounded and shielded."""
+
+    def start(self, task: Hosted) -> None:
+        """
+        Run `task` in the group. It inherits the context variables of the caller.
+
+        Raises:
+            RuntimeError: the session is not open.
+        """
+        if not self.is_open:
+            raise not_open()
+        self.hosted.add(task)
+        self._tasks.start_soon(task.run, self, name=task.label)
+
+    async def call(self, work: Callable[[], Awaitable[T]], label: str = "exchange", *, max_wait: float = MAX_WAIT) -> T:
+        """Await `work` in a task of the session; its result or exception comes back by value."""
+        call = Call(work, label, host=self, max_wait=max_wait)
+        self.start(call)
+        try:
+            await call.done.wait()
+        except BaseException:
+            call.scope.cancel()
+            raise
+        if call.result is None:
+            raise call.error or SessionClosedError(f"{self.name}: the event loop was shut down", provider=self.name)
+        return call.result[0]
+
+    async def take_slot(self, task: Hosted, max_wait: float) -> None:
+        """
+        Wait until fewer than `max_requests` exchanges run, at most `max_wait` seconds.
+
+        Never in httpcore's pool: a waiter that is cancelled there leaves the pool unusable (httpcore #1093).
+
+        Raises:
+            ConcurrencyLimitError: nothing became free; the message names the holders.
+        """
+        try:
+            self._slots.acquire_on_behalf_of_nowait(task)
+        except WouldBlock:
+            if max_wait > 0:
+                with move_on_after(max_wait):
+                    await self._slots.acquire_on_behalf_of(task)
+            if task not in self._slots.statistics().borrowers:
+                raise self._no_slot(max_wait) from None
+        task.holds_since = current_time()
+
+    def free_slot(self, task: Hosted) -> None:
+        """Give the slot back, if it was taken."""
+        if task.holds_since is not None:
+            task.holds_since = None
+            self._slots.release_on_behalf_of(task)
+
+    def _no_slot(self, waited: float) -> ConcurrencyLimitError:
+        now = current_time()
+        longest = sorted((task.holds_since, task.label) for task in self.hosted if task.holds_since is not None)
+        holders = tuple(f"{label} (open {now - since:.1f} s)" for since, label in longest)
+        shown = ", ".join(holders[:3]) + (f" and {len(holders) - 3} more" if len(holders) > 3 else "")
+        return ConcurrencyLimitError(
+            f"{self.name or 'session'}: no slot within {waited:g} s, all {self.max_requests} are held by {shown}. "
+            "Close streams that are no longer read, raise max_requests, or give a longer max_wait.",
+            limit=self.max_requests,
+            waited=waited,
+            holders=holders,
+        )
+
+
+def not_open() -> RuntimeError:
+    """The error for use outside of a block; it names the block."""
+    return RuntimeError("the provider is not open: missing `async with provider:` (or `async with stream:`)")
+
+

@@ -1,0 +1,332 @@
+"""
+The stream machine: what came off the wire in, chunks and one ending out. No await, no clock, no socket.
+
+The pump tells it what it received (`queue`, `sent`, `feed`, `fail`), the consumer asks it what comes next (`take`) or
+turns away (`leave`). A row is the phase of the response, a column what arrives; a cell is the next phase or the ending.
+`waiting` covers the states pending, queued and streaming before the first content; `+` means the error is kept.
+
+    phase    content  proof   done         lost         fail         leave
+    waiting  begun    bare    failed+      failed+      failed+      closed
+    begun    begun    proven  unconfirmed  interrupted+ interrupted+ closed
+    bare     proven   bare    finished     finished     failed+      closed
+    proven   proven   proven  finished     finished     interrupted+ closed
+    ended    ended    ended   ended        ended        ended        ended
+
+`proof` is a finish reason, `done` the vendor's sentinel. `bare` is a proof without any content. `lost` is the source's
+end (`NetworkError`: EOF, a cut connection, a deadline, the session closed); `fail` is every other error, such as an
+error event or one that cannot be decoded.
+
+Two views: `received` is the ending of the response, `state` is what the consumer has been told of it. The second follows
+the first only with the final chunk (or the raised error), so that it never depends on how fast the pump ran.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Final, Literal
+
+from anyio import ClosedResourceError
+
+from .._types import AIResponse, AIStreamChunk, Attempt, ChunkMeta, RateLimitInfo, State, ToolCallDelta, Usage
+from ..errors import NetworkError, StreamInterruptedError, TruncatedStreamError, error_info
+from .assembly import tool_calls
+
+__all__ = ("MARKER", "Due", "StreamMachine", "marker_chunk")
+
+MARKER: Final = "\n\n[Response interrupted]"
+Due = Literal["first_chunk", "next_chunk", "tail"]
+
+
+def marker_chunk(
+    marker: str, cause: Exception, partial: str, *, usage: Usage | None = None, rate_limit: RateLimitInfo | None = None
+) -> AIStreamChunk:
+    """The one chunk that tells of a cut. Its content is the marker, not the model's."""
+    return AIStreamChunk(marker, True, usage, error_info(cause, partial), rate_limit, is_marker=True)
+
+
+class StreamMachine:
+    """
+    One response: its record, its phase, its ending.
+
+    Attributes:
+        received: the state of the response itself.
+        error: why it failed, if it did; `interruption` wraps it if content had come.
+        due: which deadline counts now.
+        ended: whether the response has ended; from then on nothing that arrives changes anything.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_content",
+        "_early",
+        "_extra",
+        "_left",
+        "_meta",
+        "_model",
+        "_origin",
+        "_provider",
+        "_proven",
+        "_ready",
+        "_reasoning",
+        "_refusal",
+        "_tools",
+        "_told",
+        "_usage",
+        "due",
+        "ended",
+        "error",
+        "finish_reason",
+        "interruption",
+        "marker",
+        "rate_limit",
+        "received",
+    )
+
+    def __init__(self, *, provider: str = "", model: str = "", marker: str = MARKER) -> None:
+        self.marker = marker
+        self.received: State = "pending"
+        self.due: Due = "first_chunk"
+        self.ended = False
+        self.error: Exception | None = None
+        self.interruption: StreamInterruptedError | None = None
+        self.finish_reason: str | None = None
+        self.rate_limit: RateLimitInfo | None = None
+        self._provider, self._model = provider, model
+        self._usage: Usage | None = None
+        self._meta = ChunkMeta()
+        self._begun = self._proven = self._told = False
+        self._left: Literal["cancelled", "closed"] | None = None
+        self._origin: TracebackType | None = None
+        # The record. Delivered chunks are forgotten, their words are not.
+        self._ready: deque[AIStreamChunk] = deque()
+        self._content: list[str] = []
+        self._reasoning: list[str] = []
+        self._refusal: list[str] = []
+        self._tools: list[ToolCallDelta] = []
+        self._extra: list[Mapping[str, object]] = []
+        self._early: tuple[Mapping[str, object], ...] = ()  # came before the first content, delivered with it
+
+    # ---------------------------------------------------------------- from the wire
+
+    def queue(self) -> None:
+        """The request waits for its slot."""
+        self.received = "queued"
+
+    def sent(self) -> None:
+        """The request is handed to the wire."""
+        self.received = "streaming"
+
+    def feed(self, chunk: AIStreamChunk) -> bool:
+        """Take a raw chunk; from now on it belongs to the stream. True: there is a new chunk to `take`."""
+        if self.ended:
+            return False  # the drain after the end cannot change it
+        if (
+            chunk.usage is None
+            and chunk.finish_reason is None
+            and chunk.meta is None
+            and chunk.rate_limit is None
+            and not chunk.is_final
+        ):
+            return self._record(chunk)
+        return self._feed_rare(chunk)
+
+    def _feed_rare(self, chunk: AIStreamChunk) -> bool:
+        """A chunk that says more than words: take that off it, so that only the final chunk bears it."""
+        reason, done = chunk.finish_reason, chunk.is_final
+        self._usage = chunk.usage or self._usage
+        self.rate_limit = chunk.rate_limit or self.rate_limit
+        if chunk.meta is not None:
+            self._meta = _merged(self._meta, chunk.meta)
+        chunk.usage = chunk.rate_limit = chunk.meta = chunk.finish_reason = None
+        chunk.is_final = False
+        new = self._record(chunk)
+        if reason is not None:
+            self.finish_reason, self._proven, self.due = reason, True, "tail"
+        if done:
+            self._done()
+        return new
+
+    def _record(self, chunk: AIStreamChunk) -> bool:
+        """Record before anybody is told: what is delivered is always a prefix of what was received."""
+        if chunk.content:
+            self._content.append(chunk.content)
+        elif not (chunk.reasoning or chunk.refusal or chunk.tool_calls):
+            return self._record_extra(chunk)
+        if chunk.reasoning:
+            self._reasoning.append(chunk.reasoning)
+        if chunk.refusal:
+            self._refusal.append(chunk.refusal)
+        if chunk.tool_calls:
+            self._tools.extend(chunk.tool_calls)
+        if chunk.extra:
+            self._extra.extend(chunk.extra)
+        if not self._begun:
+            self._begun = True
+            if self._early:
+                chunk.extra, self._early = self._early + chunk.extra, ()
+            if not self._proven:
+                self.due = "next_chunk"
+        self._ready.append(chunk)
+        return True
+
+    def _record_extra(self, chunk: AIStreamChunk) -> bool:
+        """What has no field here is no beginning: before the first content it waits, so that no empty chunk precedes it."""
+        if not chunk.extra:
+            return False
+        self._extra.extend(chunk.extra)
+        if not self._begun:
+            self._early += chunk.extra
+            return False
+        self._ready.append(chunk)
+        return True
+
+    def _done(self) -> None:
+        if self._proven:
+            self._end("finished")
+        elif self._begun:
+            self._end("unconfirmed")
+        else:
+            self._keep(
+                TruncatedStreamError(
+                    f"{self._provider or 'stream'}: the stream was closed without content and without a finish reason. "
+                    "The request may be sent again.",
+                    provider=self._provider,
+                )
+            )
+
+    def fail(self, exc: Exception) -> None:
+        """The source raised. A loss of the source after the proof is the usual ending, whatever its form."""
+        if self.ended:
+            return
+        if self._proven and isinstance(exc, NetworkError):
+            self._end("finished")
+        else:
+            self._keep(exc)
+
+    def _keep(self, exc: Exception) -> None:
+        self.error, self._origin = exc, exc.__traceback__
+        self._end("interrupted" if self._begun else "failed")
+        if self._begun:
+            self.interruption = StreamInterruptedError(self.partial_content, exc)
+            self.interruption.response = self.response
+
+    def _end(self, state: State) -> None:
+        self.ended, self.received, self.due = True, state, "tail"
+
+    # ---------------------------------------------------------------- to the consumer
+
+    def take(self) -> AIStreamChunk:
+        """
+        The next chunk; after the last one the final chunk, once.
+
+        Raises:
+            StopAsyncIteration: after the final chunk, for ever.
+            ClosedResourceError: the stream was left, for ever.
+            Exception: the typed error of a stream that failed before its first content, for ever.
+        """
+        if self._left is not None:
+            raise ClosedResourceError
+        if self._ready:
+            return self._ready.popleft()
+        assert self.ended, "take() before there was anything to take"
+        if self.received == "failed":
+            assert self.error is not None
+            self._told = True
+            raise self.error.with_traceback(self._origin)  # not longer with each repetition
+        if self._told:
+            raise StopAsyncIteration
+        self._told = True
+        if self.error is not None:
+            return marker_chunk(
+                self.marker, self.error, self.partial_content, usage=self.usage, rate_limit=self.rate_limit
+            )
+        final = AIStreamChunk("", True, self.usage, None, self.rate_limit, finish_reason=self.finish_reason)
+        final.extra, self._early = self._early, ()
+        return final
+
+    def leave(self, how: Literal["cancelled", "closed"]) -> None:
+        """The consumer turned away: nothing more is delivered, all that was received stays readable."""
+        if not self._told and self._left is None:
+            self._left = how
+        if not self.ended:
+            self._end(how)
+
+    @property
+    def state(self) -> State:
+        """What the consumer has been told."""
+        if self._left is not None:
+            return self._left
+        return "streaming" if self.ended and not self._told else self.received
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a chunk to take."""
+        return bool(self._ready)
+
+    @property
+    def told(self) -> bool:
+        """Whether the consumer knows an ending."""
+        return self._told or self._left is not None
+
+    @property
+    def begun(self) -> bool:
+        """Whether content has come."""
+        return self._begun
+
+    @property
+    def partial_content(self) -> str:
+        """Every word received."""
+        return _joined(self._content)
+
+    @property
+    def usage(self) -> Usage | None:
+        """The last usage told; "partial" where the response has no proof of its end."""
+        usage = self._usage
+        if usage is not None and usage["source"] == "reported" and not self._proven and self.received != "unconfirmed":
+            usage = usage.copy()
+            usage["source"] = "partial"
+        return usage
+
+    @property
+    def response(self) -> AIResponse:
+        """What has been received, at any moment."""
+        model = self._meta.model or self._model
+        error = self.error
+        told = (None, None) if error is None else (type(error).__name__, str(error))
+        attempt = Attempt(self._provider, model, *told)
+        return AIResponse(
+            self.partial_content,
+            self._provider,
+            model,
+            self.usage,
+            self.finish_reason,
+            self._meta.raw_response,
+            reasoning=_joined(self._reasoning),
+            refusal=_joined(self._refusal),
+            tool_calls=tool_calls(self._tools, ended=self._proven, why=self.finish_reason or self.received),
+            rate_limit=self.rate_limit,
+            state=self.received,
+            request_id=self._meta.request_id,
+            attempts=() if self.received in {"pending", "queued"} else (attempt,),
+            raw_finish_reason=self._meta.raw_finish_reason,
+            extra=tuple(self._extra),
+        )
+
+
+def _joined(pieces: list[str]) -> str:
+    """The pieces as one text, which takes their place: a record of many small strings is mostly overhead."""
+    if len(pieces) > 1:
+        pieces[:] = ("".join(pieces),)
+    return pieces[0] if pieces else ""
+
+
+def _merged(old: ChunkMeta, new: ChunkMeta) -> ChunkMeta:
+    """What the later one says; where it is silent, what the earlier said."""
+    return ChunkMeta(
+        new.model or old.model,
+        new.request_id or old.request_id,
+        new.raw_finish_reason or old.raw_finish_reason,
+        old.raw_response if new.raw_response is None else new.raw_response,
+    )

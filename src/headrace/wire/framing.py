@@ -1,0 +1,178 @@
+"""
+Bytes of an event stream in, clean text for an SSE decoder out. Pure, incremental, bounded.
+
+Does what a decoder of text cannot: decompresses within a bound, decodes UTF-8 strictly, drops a byte-order mark, makes
+every line end a line feed, counts what has no complete event yet, and turns what is no SSE into events: Gemini's raw
+JSON error in mid-stream, and `error:` lines (llama-box). Knows no events and no vendor; raises `Undecodable`.
+
+Source: WHATWG HTML 9.2.6 (event stream interpretation); RFC 9112 7.2 for content codings.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+import msgspec
+
+__all__ = ("EVENT_BYTES", "STREAM_BYTES", "Framing", "Inflater", "Undecodable", "inflater")
+
+EVENT_BYTES: Final = 16 << 20  # without a complete event; the largest ever recorded is under 1 MiB
+STREAM_BYTES: Final = 1 << 30  # of one stream; 128,000 tokens at 400 bytes an event are 51 MB
+RAW_JSON: Final = 64 << 10  # of an error that came without framing; the largest recorded is under 1 KB
+
+_STRAY: Final = ("{", "error:")
+
+
+class Undecodable(Exception):  # noqa: N818  # the caller makes a typed error of it
+    """These bytes are not a stream of events."""
+
+
+class Inflater:
+    """Undoes a content coding, at most `EVENT_BYTES` at once. Servers compress although they are asked not to."""
+
+    def __init__(self, coding: str) -> None:
+        self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its header
+        self._coding = coding
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes behind `data`; Undecodable if they expand beyond the bound or are not of this coding."""
+        try:
+            out = self._zlib.decompress(data, EVENT_BYTES)
+        except zlib.error as exc:
+            raise Undecodable(f"the body is not {self._coding}: {exc}") from exc
+        if self._zlib.unconsumed_tail:
+            raise Undecodable(f"{len(data)} bytes of {self._coding} expand to more than {EVENT_BYTES}")
+        return out
+
+
+def inflater(coding: str) -> Inflater | None:
+    """For a `content-encoding` header; None where there is nothing to undo. Undecodable for one that is unknown."""
+    coding = coding.strip().lower()
+    if coding in {"", "identity"}:
+        return None
+    if coding in {"gzip", "x-gzip", "deflate"}:
+        return Inflater(coding)
+    raise Undecodable(f"the body is compressed with {coding!r}, which was not asked for")
+
+
+class Framing:
+    """
+    The text of one stream. What is fed comes out as whole lines, each ended by a line feed.
+
+    `unread` counts the bytes since the last complete event; whoever takes an event resets it.
+    """
+
+    __slots__ = ("_broken", "_cr", "_first", "_held", "_inflate", "_json", "_partial", "_total", "unread")
+
+    def __init__(self, coding: str = "") -> None:
+        self._inflate = inflater(coding)
+        self._partial = b""  # of a character
+        self._held: list[str] = []  # of a line
+        self._json: list[str] | None = None  # lines of an object that came without framing
+        self._first, self._cr = True, False
+        self._broken: Undecodable | None = None
+        self._total = self.unread = 0
+
+    def feed(self, data: bytes) -> str:
+        """
+        The lines that `data` completes.
+
+        Raises:
+            Undecodable: invalid UTF-8, a bound passed, or a body that is not of its coding. What stood before the bad
+                byte has been returned first.
+        """
+        if self._broken is not None:
+            raise self._broken
+        if self._inflate is not None:
+            data = self._inflate.feed(data)
+        size = len(data)
+        self.unread += size
+        self._total += size
+        if self.unread > EVENT_BYTES:
+            raise Undecodable(f"more than {EVENT_BYTES} bytes without a complete event")
+        if self._total > STREAM_BYTES:
+            raise Undecodable(f"more than {STREAM_BYTES} bytes in one stream")
+        text = self._decoded(data)
+        if self._first and text:
+            self._first, text = False, text.removeprefix("\ufeff")
+        if self._cr or "\r" in text:
+            text = self._line_feeds(text)
+        if self._held or not text.endswith("\n"):
+            text = self._whole_lines(text)
+        if self._json is not None or text.startswith(_STRAY) or "\n{" in text or "\nerror:" in text:
+            text = self._framed(text)
+        return text
+
+    def end(self) -> str:
+        """
+        At the end of the body: what completes an event that lacks its last line end or its blank line.
+
+        Raises:
+            Undecodable: bad bytes came at the very end.
+        """
+        if self._broken is not None:
+            raise self._broken
+        return "".join(self._held) + "\n\n"
+
+    def _decoded(self, data: bytes) -> str:
+        data = self._partial + data
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as exc:
+            # What came before the bad byte has been said: hand it on first.
+            text = data[: exc.start].decode()
+            if exc.reason == "unexpected end of data" and exc.end == len(data):
+                self._partial = data[exc.start :]
+            else:
+                self._broken = Undecodable(f"invalid UTF-8: {exc.reason} ({data[exc.start : exc.end]!r})")
+                self._broken.__cause__ = exc
+        else:
+            self._partial = b""
+        return text
+
+    def _line_feeds(self, text: str) -> str:
+        """CR and CRLF become LF at once: a decoder that waits for what follows a CR would hold back a whole event."""
+        if self._cr and text:
+            text = text.removeprefix("\n")
+        self._cr = text.endswith("\r") if text else self._cr
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+
+    def _whole_lines(self, text: str) -> str:
+        end = text.rfind("\n") + 1
+        if not end:
+            if text:
+                self._held.append(text)
+            return ""
+        whole = "".join(self._held) + text[:end] if self._held else text[:end]
+        self._held = [text[end:]] if end < len(text) else []
+        return whole
+
+    def _framed(self, text: str) -> str:
+        """Make events of what is no SSE; all other lines pass."""
+        out: list[str] = []
+        for line in text.split("\n")[:-1]:  # text is whole lines
+            if self._json is not None:
+                self._json.append(line)
+                if sum(map(len, self._json)) > RAW_JSON:
+                    raise Undecodable(f"more than {RAW_JSON} characters of JSON without framing")
+                if line.rstrip().endswith("}"):
+                    out += self._raw_event()
+            elif line.startswith("{"):
+                self._json = [line]
+                out += self._raw_event()
+            elif line.startswith("error:"):
+                out += ["", "event: error", f"data:{line.removeprefix('error:')}"]
+            else:
+                out.append(line)
+        return "\n".join([*out, ""]) if out else ""
+
+    def _raw_event(self) -> list[str]:
+        """The collected lines as one event, once they are an object; the blank line before ends what was open."""
+        assert self._json is not None
+        try:
+            value = msgspec.json.decode("\n".join(self._json))
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return []
+        self._json = None
+        return ["", f"data: {msgspec.json.encode(value).decode()}", ""]

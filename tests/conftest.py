@@ -1,0 +1,32 @@
+"""Every async test runs on both loops: in real time by default, in virtual time where a module asks for it."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from .loops import VIRTUAL
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> object:
+    """Real time. A module in virtual time has `pytestmark = [pytest.mark.virtual]`: hours pass in no time, no sockets."""
+    if request.node.get_closest_marker("virtual") is not None:
+        return VIRTUAL[request.param]()
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def no_keys_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the developer's own keys and addresses."""
+    for name in ("ANTHROPIC", "OPENAI", "XAI", "GEMINI", "GOOGLE"):
+        for suffix in ("API_KEY", "BASE_URL"):
+            monkeypatch.delenv(f"{name}_{suffix}", raising=False)
+    monkeypatch.delenv("GOOGLE_GEMINI_BASE_URL", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def quiet_log() -> None:
+    """Cuts are logged at WARNING; a test that wants to see that uses caplog."""
+    logging.getLogger("headrace").propagate = True
