@@ -11,7 +11,7 @@ from .loops import VIRTUAL
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> object:
-    """Real time. A module in virtual time has `pytestmark = [pytest.mark.virtual]`: hours pass in no time, no sockets."""
+    """Real time; in a module marked `virtual` hours pass in no time, without sockets."""
     if request.node.get_closest_marker("virtual") is not None:
         return VIRTUAL[request.param]()
     return request.param

@@ -43,7 +43,9 @@ class ShuffleLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         ready = self._ready  # type: ignore[attr-defined]  # no public way to the order
-        places = [i for i, handle in enumerate(ready) if isinstance(getattr(handle._callback, "__self__", None), asyncio.Task)]
+        places = [
+            i for i, handle in enumerate(ready) if isinstance(getattr(handle._callback, "__self__", None), asyncio.Task)
+        ]
         if len(places) > 1:
             handles = [ready[i] for i in places]
             self.rng.shuffle(handles)

@@ -59,7 +59,7 @@ class AsyncClient(Protocol):
         ...
 
 
-class Refusal(HeadraceError):
+class Refusal(HeadraceError):  # noqa: N818  # no error of ours: the codec makes one of it
     """The answer is not what was asked for: a status other than 200, or another kind of content. For the codec."""
 
     def __init__(self, status: int, headers: Mapping[str, str], text: str) -> None:
@@ -153,7 +153,7 @@ class Session(Host):
                 provider=self.name,
             ) from exc
         exchange = Exchange(response, watch, provider=self.name, library=lib)
-        if response.status_code == 200 and exchange.content_type == accept:
+        if response.status_code == 200 and accept in exchange.content_type:
             return exchange
         if watch is not None:
             watch.off()  # a refusal whose body breaks or stalls is that refusal; it has a bound of its own
@@ -177,7 +177,7 @@ class Exchange:
     ) -> None:
         self.status = response.status_code
         self.headers = lowered(response.headers)
-        self.content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.content_type = self.headers.get("content-type", "").lower()
         self._response, self._provider = response, provider
         self.guard = Guard(response, self.headers, watch, provider=provider, library=library)
         self._events: AsyncGenerator[ServerSentEvent, None] | None = None
@@ -194,9 +194,9 @@ class Exchange:
 
     async def __aexit__(self, *_: object) -> None:
         """Close inside out: httpx's generators, then httpx-sse's (by running out), then the response."""
-        await self.guard.unwind()
+        await self.guard.unwind()  # noqa: ASYNC102  # shielded there, and it waits for nothing
         if self._events is not None:
-            async for _event in self._events:
+            async for _event in self._events:  # noqa: ASYNC102  # the guard is closed: this only runs out
                 pass
         with move_on_after(CLOSE, shield=True):
             await self._response.aclose()
@@ -271,6 +271,8 @@ class Guard:
         if framing is None or self.at_eof or self._closed:
             raise StopAsyncIteration
         try:
+            if framing.broken is not None:
+                raise framing.broken  # not after the next bytes, which may never come
             try:
                 data = await self._raw.__anext__()
             except StopAsyncIteration:
@@ -352,7 +354,7 @@ def _library_of(client: object) -> ModuleType:
         if name in {"httpx", "httpx2"} and kind.__name__ == "AsyncClient":
             return importlib.import_module(name)
     raise TypeError(
-        f"http_client is {type(client).__name__!r}: pass an httpx.AsyncClient or an httpx2.AsyncClient (not a sync Client)"
+        f"http_client is {type(client).__name__!r}: pass an httpx.AsyncClient or httpx2.AsyncClient, not a sync Client"
     )
 
 

@@ -168,7 +168,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class PartialToolCall:
-    """A tool call that cannot be run: the stream ended inside it, or its arguments do not parse. `reason` says which."""
+    """A tool call that cannot be run: the stream ended inside it, or its arguments do not parse: see `reason`."""
 
     id: str
     name: str
@@ -253,7 +253,9 @@ class Deadlines:
     A deadline is never early, and late by at most an eighth of itself or 0.5 s. `None` for `total` means no bound.
     """
 
-    first_chunk: float = 600.0  # until the first content: reasoning models think for minutes; the vendors' SDKs wait 600
+    first_chunk: float = (
+        600.0  # until the first content: reasoning models think for minutes; the vendors' SDKs wait 600
+    )
     next_chunk: float = 600.0  # between two contents: the same models think again between two tool calls
     idle: float = 300.0  # silence on the wire, any byte counts: pings come every few seconds where vendors send them
     total: float | None = None  # the whole answer: only the caller knows what it is worth

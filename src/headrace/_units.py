@@ -20,7 +20,17 @@ EPOCH_FROM: Final = 1e9  # a bare number below this is relative: 2001 as an inst
 EPOCH_MS_FROM: Final = 1e12  # above this it is milliseconds (OpenRouter): 2001 again
 LATEST: Final = 253_402_300_800.0  # year 10000: what lies behind it is no date
 
-_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_UNITS: Final = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "μs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+}
 _TERM: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h|d)")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
@@ -104,7 +114,7 @@ def parse_reset_time(value: object, *, now: float) -> float | None:
 
 def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """
-    Seconds to wait, from an error's headers: `retry-after-ms`, else `retry-after` as a number or a date; None if unsaid.
+    Seconds to wait, by an error's headers: `retry-after-ms`, else `retry-after` as a number or a date; else None.
 
     `headers` has lower-case names (see `lowered`). Meaningful for error statuses only: Anthropic, Together and Hugging
     Face send `retry-after` with good answers too. A `retry-after-ms: 0` beside `retry-after: 1` (Azure) says nothing.

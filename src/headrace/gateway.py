@@ -47,8 +47,8 @@ class AIGateway:
         answer = await gateway.generate("Hello", model="openai/gpt-6.1-terra")
     ```
 
-    A call goes to `provider=`, else to the vendor before the first `/` of `model`, else to the default provider: the one
-    that was set, else the registered one of the highest priority (of equals the first).
+    A call goes to `provider=`, else to the vendor before the first `/` of `model`, else to the default provider: the
+    one that was set, else the registered one of the highest priority (of equals the first).
 
     Args:
         providers: to register at once, with priority 0. They are entered and left with the gateway.
@@ -130,7 +130,7 @@ class AIGateway:
     ) -> None:
         stack, self._stack = self._stack, None
         if stack is not None:
-            await stack.__aexit__(kind, exc, tb)
+            await stack.__aexit__(kind, exc, tb)  # noqa: ASYNC102  # each provider shields its own leaving
 
     # ---------------------------------------------------------------- calls
 
@@ -149,7 +149,8 @@ class AIGateway:
             messages: the conversation so far.
             config: options of this call.
             provider: who is asked.
-            model: "vendor/model" (split at the first "/"), or with `provider=` the vendor's own id; over `config.model`.
+            model: "vendor/model" (split at the first "/"), or with `provider=` the vendor's own id; it goes over
+                `config.model`.
 
         Raises:
             CallerError: there is no such provider.

@@ -25,5 +25,7 @@ class AnthropicProvider(VendorProvider):
         hosts=("api.anthropic.com",),
         key_header="x-api-key",
         key_prefix="",
-        headers={"anthropic-version": "2023-06-01"},  # the Messages stream is the same under 2026-10-21; gateways know this
+        headers={
+            "anthropic-version": "2023-06-01"
+        },  # the Messages stream is the same under 2026-10-21; gateways know this
     )

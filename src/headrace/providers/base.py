@@ -59,8 +59,8 @@ class BaseProvider:
     """
     A source of chat responses.
 
-    `async with provider:` opens one session: an HTTP client and a task group that hosts every exchange. On a provider that
-    was not entered, `async with provider.chat_stream(...)`, `chat()` and `generate()` open a private one each.
+    `async with provider:` opens one session: an HTTP client and a task group that hosts every exchange. On a provider
+    that was not entered, `async with provider.chat_stream(...)`, `chat()` and `generate()` open a private one each.
 
     Args:
         model: the model asked where a call names none.
@@ -100,12 +100,14 @@ class BaseProvider:
 
     async def __aenter__(self) -> Self:
         if self._session is not None:
-            raise RuntimeError(f"{self.name or type(self).__name__} is already open: enter it once, use it from many tasks")
+            raise RuntimeError(
+                f"{self.name or type(self).__name__} is already open: enter it once, use it from many tasks"
+            )
         self._session = await self._new_session().__aenter__()
         try:
             await self.initialize()
         except BaseException as exc:
-            await self.__aexit__(type(exc), exc, exc.__traceback__)
+            await self.__aexit__(type(exc), exc, exc.__traceback__)  # noqa: ASYNC102  # a session's leaving is shielded
             raise
         return self
 
@@ -114,7 +116,7 @@ class BaseProvider:
     ) -> None:
         session, self._session = self._session, None
         if session is not None:
-            await session.__aexit__(kind, exc, tb)
+            await session.__aexit__(kind, exc, tb)  # noqa: ASYNC102  # shielded there
 
     def _new_session(self) -> Session:
         return Session(self.name, http_client=self._http_client, max_requests=self.max_requests)

@@ -1,4 +1,4 @@
-"""Google Gemini: where generateContent is and how it wants its key. Source: the vendor's API reference, read 2026-11."""
+"""Google Gemini: where generateContent is and how it wants its key. Source: the API reference, read 2026-11."""
 
 from __future__ import annotations
 

@@ -78,7 +78,8 @@ class Script:
         reasoning: the thoughts before the words. OpenAI's chat format has no place for them: only counted there.
         refusal: the words with which the model declines.
         tool_calls: (name, arguments as JSON text) each.
-        finish: "stop", "length", "tool_calls", "content_filter", "refusal", or the vendor's own word; None fits the rest.
+        finish: "stop", "length", "tool_calls", "content_filter", "refusal", or the vendor's own word; None is what
+            fits the rest.
         usage: tokens; None is computed.
         first_delay: seconds before the first event; None is the simulator's pace.
         delay: seconds before every other event; None is the simulator's pace.
@@ -103,7 +104,7 @@ class Script:
     fault: Fault | None = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    framing: Framing = Framing()  # noqa: RUF009  # frozen
+    framing: Framing = Framing()
     per_write: int = 1
 
     def __post_init__(self) -> None:
@@ -132,7 +133,16 @@ class Script:
 
 # A small mill: it turns seeds into sentences. Some characters take two, three and four bytes in UTF-8, since a reader
 # that decodes each piece of bytes alone must be found out.
-_WHO: Final = ("The miller", "Old Jørgen", "A heron", "The river", "Her daughter", "The wheel", "Señora Núñez", "Nobody")
+_WHO: Final = (
+    "The miller",
+    "Old Jørgen",
+    "A heron",
+    "The river",
+    "Her daughter",
+    "The wheel",
+    "Señora Núñez",
+    "Nobody",
+)
 _DID: Final = ("opened", "watched", "remembered", "measured", "followed", "repaired", "heard", "painted")
 _WHAT: Final = (
     "the sluice before dawn",
@@ -157,7 +167,8 @@ _WHY: Final = (
 def prose(rng: random.Random) -> str:
     """A paragraph of four to seven sentences, about 300 characters."""
     sentences = (
-        f"{rng.choice(_WHO)} {rng.choice(_DID)} {rng.choice(_WHAT)} {rng.choice(_WHY)}." for _ in range(rng.randint(4, 7))
+        f"{rng.choice(_WHO)} {rng.choice(_DID)} {rng.choice(_WHAT)} {rng.choice(_WHY)}."
+        for _ in range(rng.randint(4, 7))
     )
     return " ".join(sentences)
 

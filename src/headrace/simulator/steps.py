@@ -46,19 +46,30 @@ class Frame:
         """False for comments."""
         return not (self.raw or "").startswith(":")
 
+    @property
+    def is_content(self) -> bool:
+        """Whether it carries a part of the answer; Gemini's last words share an event with the finish."""
+        return self.kind == "content" or bool(self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The response head. `length` is the content-length that is told; None is a chunked body."""
+    """
+    The response head.
+
+    `length` is the content-length that is told; None is a chunked body. Where it is not `true` the connection closes
+    after the body.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     length: int | None = None
+    true: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Body bytes for one write and one HTTP chunk. `marks` are the frames that end in it, each with the offset of its end."""
+    """Bytes for one write and one HTTP chunk. `marks` are the frames that end in it, with the offsets of their ends."""
 
     data: bytes
     marks: tuple[tuple[int, Frame], ...] = ()

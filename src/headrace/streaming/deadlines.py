@@ -47,9 +47,9 @@ class Watch:
             "total": math.inf if deadlines.total is None else deadlines.total,
             "tail": TAIL,
         }
+        self._slack = {kind: min(SLACK, span / 8) for kind, span in self._span.items()}
         self.kind: Due = "first_chunk"
         self._start = self._began = self._last = self._mark = self._now()
-        self._rearm = 0.0
         self._arm()
 
     @property
@@ -60,9 +60,9 @@ class Watch:
     def restart(self, kind: Due) -> None:
         """Content has come, or the phase has changed: this deadline counts from the last bytes on."""
         self._mark = self._last
-        if kind != self.kind:
+        if self._mark > self._remark or kind != self.kind:
             self.kind = kind
-            self._arm()  # the tail's is earlier than the one that is armed
+            self._arm()  # also: the tail's is earlier than the one that is armed
 
     def stamp(self) -> None:
         """Bytes have come."""
@@ -70,22 +70,22 @@ class Watch:
         if self._last >= self._rearm:
             self._arm()
 
-    def _due(self) -> tuple[float, DeadlineKind]:
-        return min(
+    def _dues(self) -> tuple[tuple[float, DeadlineKind], ...]:
+        return (
             (self._mark + self._span[self.kind], self.kind),
             (self._last + self._span["idle"], "idle"),
             (self._began + self._span["total"], "total"),
         )
 
     def _arm(self) -> None:
-        due, kind = self._due()
-        slack = min(SLACK, self._span[kind] / 8)
-        self._rearm = self._last + slack
-        self.scope.deadline = due + slack
+        """Later by the slack: never early as long as what a deadline counts from has not moved by more than that."""
+        slack = self._slack
+        self._rearm, self._remark = self._last + slack["idle"], self._mark + slack[self.kind]
+        self.scope.deadline = min(due + slack[kind] for due, kind in self._dues())
 
     def off(self) -> None:
         """The clocks stop for good: what follows has a bound of its own."""
-        self.scope.deadline = self._rearm = math.inf
+        self.scope.deadline = self._rearm = self._remark = math.inf
 
     async def excuse(self, wait: Awaitable[None]) -> None:
         """Await the consumer: meanwhile the vendor's clocks stand still."""
@@ -100,7 +100,7 @@ class Watch:
 
     def late(self, provider: str) -> StreamTimeoutError:
         """The error for the deadline that has passed."""
-        kind = self._due()[1]
+        _, kind = min(self._dues())
         seconds = self._span[kind]
         return StreamTimeoutError(
             f"{provider or 'stream'}: {_WORDS[kind].format(seconds)} (deadline {kind!r}). "

@@ -64,10 +64,9 @@ class Hosted:
         """The task itself."""
         try:
             with self.scope:
-                try:
-                    await self.main()
-                except Exception as exc:  # noqa: BLE001  # by value: it never raises into the group
-                    self.failed(exc)
+                await self.main()
+        except Exception as exc:  # noqa: BLE001  # by value: it never raises into the group
+            self.failed(exc)  # outside of the scope, which may leave an error of a group that it took Cancelled out of
         finally:  # also for KeyboardInterrupt and a loop that shuts down
             host.hosted.discard(self)
             self.ended()
@@ -128,7 +127,8 @@ class Host:
     ) -> None:
         # The group is not shown the body's exception, so it cannot wrap it: that one leaves the block by itself.
         self.is_open = False
-        for task in tuple(self.hosted):
+        tasks = tuple(self.hosted)
+        for task in tasks:
             task.stop(
                 SessionClosedError(
                     f"{self.name or 'session'}: the session was closed while {task.label} was open. "
@@ -136,18 +136,26 @@ class Host:
                     provider=self.name,
                 )
             )
+        self._tasks.start_soon(self._close, tasks)
         try:
-            self._tasks.cancel_scope.shield = True  # ours end soon; a cancellation must not replace the body's exception
-            await self._tasks.__aexit__(None, None, None)
+            self._tasks.cancel_scope.shield = (
+                True  # ours end soon; a cancellation must not replace the body's exception
+            )
+            await self._tasks.__aexit__(None, None, None)  # noqa: ASYNC102  # shielded by the line above
         except BaseExceptionGroup as group:  # a KeyboardInterrupt or SystemExit that struck a hosted task
             if len(group.exceptions) > 1:
                 raise
-            raise group.exceptions[0] from None
-        finally:
+            raise group.exceptions[0] from None  # noqa: ASYNC123  # its traceback is kept, the group is only ours
+
+    async def _close(self, tasks: tuple[Hosted, ...]) -> None:
+        """The last task of the group: here too, a native cancellation of the caller must not reach the HTTP stack."""
+        with CancelScope(shield=True):
+            for task in tasks:
+                await task.done.wait()
             await self.aclose_resources()
 
     async def aclose_resources(self) -> None:
-        """Close what outlives the tasks. For subclasses; must be bounded and shielded."""
+        """Close what outlives the tasks. For subclasses; must be bounded."""
 
     def start(self, task: Hosted) -> None:
         """
@@ -188,7 +196,7 @@ class Host:
         except WouldBlock:
             if max_wait > 0:
                 with move_on_after(max_wait):
-                    await self._slots.acquire_on_behalf_of(task)
+                    await self._slots.acquire_on_behalf_of(task)  # noqa: ASYNC120  # WouldBlock says nothing more
             if task not in self._slots.statistics().borrowers:
                 raise self._no_slot(max_wait) from None
         task.holds_since = current_time()
@@ -216,5 +224,3 @@ class Host:
 def not_open() -> RuntimeError:
     """The error for use outside of a block; it names the block."""
     return RuntimeError("the provider is not open: missing `async with provider:` (or `async with stream:`)")
-
-

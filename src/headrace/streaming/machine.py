@@ -16,8 +16,8 @@ turns away (`leave`). A row is the phase of the response, a column what arrives;
 end (`NetworkError`: EOF, a cut connection, a deadline, the session closed); `fail` is every other error, such as an
 error event or one that cannot be decoded.
 
-Two views: `received` is the ending of the response, `state` is what the consumer has been told of it. The second follows
-the first only with the final chunk (or the raised error), so that it never depends on how fast the pump ran.
+Two views: `received` is the ending of the response, `state` is what the consumer has been told of it. The second
+follows the first only with the final chunk (or the raised error), so that it never depends on how fast the pump ran.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class StreamMachine:
         received: the state of the response itself.
         error: why it failed, if it did; `interruption` wraps it if content had come.
         due: which deadline counts now.
+        pending: the chunks that were received and not yet taken.
         ended: whether the response has ended; from then on nothing that arrives changes anything.
     """
 
@@ -66,13 +67,12 @@ class StreamMachine:
         "_meta",
         "_model",
         "_origin",
-        "_provider",
         "_proven",
-        "_ready",
+        "_provider",
         "_reasoning",
         "_refusal",
-        "_tools",
         "_told",
+        "_tools",
         "_usage",
         "due",
         "ended",
@@ -80,6 +80,7 @@ class StreamMachine:
         "finish_reason",
         "interruption",
         "marker",
+        "pending",
         "rate_limit",
         "received",
     )
@@ -100,7 +101,7 @@ class StreamMachine:
         self._left: Literal["cancelled", "closed"] | None = None
         self._origin: TracebackType | None = None
         # The record. Delivered chunks are forgotten, their words are not.
-        self._ready: deque[AIStreamChunk] = deque()
+        self.pending: deque[AIStreamChunk] = deque()  # not yet delivered
         self._content: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
@@ -168,18 +169,18 @@ class StreamMachine:
                 chunk.extra, self._early = self._early + chunk.extra, ()
             if not self._proven:
                 self.due = "next_chunk"
-        self._ready.append(chunk)
+        self.pending.append(chunk)
         return True
 
     def _record_extra(self, chunk: AIStreamChunk) -> bool:
-        """What has no field here is no beginning: before the first content it waits, so that no empty chunk precedes it."""
+        """What has no field here is no beginning: until the first content it waits: no empty chunk precedes that."""
         if not chunk.extra:
             return False
         self._extra.extend(chunk.extra)
         if not self._begun:
             self._early += chunk.extra
             return False
-        self._ready.append(chunk)
+        self.pending.append(chunk)
         return True
 
     def _done(self) -> None:
@@ -228,8 +229,8 @@ class StreamMachine:
         """
         if self._left is not None:
             raise ClosedResourceError
-        if self._ready:
-            return self._ready.popleft()
+        if self.pending:
+            return self.pending.popleft()
         assert self.ended, "take() before there was anything to take"
         if self.received == "failed":
             assert self.error is not None
@@ -259,11 +260,6 @@ class StreamMachine:
         if self._left is not None:
             return self._left
         return "streaming" if self.ended and not self._told else self.received
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is a chunk to take."""
-        return bool(self._ready)
 
     @property
     def told(self) -> bool:

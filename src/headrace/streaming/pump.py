@@ -1,19 +1,21 @@
 """
 The pump: a hosted task that moves one response from its raw stream into the machine.
 
-A bounded channel carries one permit per chunk; the words stay in the machine's record. (anyio's `send()` raises
-Cancelled both when the item was taken and when it was not: a word might be lost or doubled, a permit may be.) The pump
-owns both ends and closes them when it ends. It does not know the handle, so a forgotten handle can end it.
+The words stay in the machine's record and are taken from there; what passes between the two tasks is only a ring of a
+bell. So nothing can be lost or doubled in transit, which a channel's `send()` cannot promise under cancellation: it
+raises both when the item was taken and when it was not. (It also costs more: a checkpoint and an exception for each
+chunk that is waited for.) The pump is at most `AHEAD` chunks before its consumer. It does not know the handle, so a
+forgotten handle can end it.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
-from anyio import WouldBlock, create_memory_object_stream, current_effective_deadline
+from anyio import Event, current_effective_deadline
 from anyio.lowlevel import current_token
 
 from .._types import AIStreamChunk, Deadlines
@@ -22,7 +24,7 @@ from .deadlines import Watch
 from .host import FLIGHT, Flight, Host, Hosted
 from .machine import MARKER, StreamMachine
 
-__all__ = ("AHEAD", "Plan", "Pump")
+__all__ = ("AHEAD", "Bell", "Plan", "Pump")
 
 AHEAD: Final = 64  # chunks the pump may be ahead; also how many a consumer can take without yielding to other tasks
 
@@ -45,22 +47,49 @@ class Plan:
     max_wait: float
 
 
+class Bell:
+    """Wakes the one task that waits for it; ringing without a waiter is nothing. Check the condition, then wait."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event: Event | None = None
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits."""
+        return self._event is not None
+
+    def ring(self) -> None:
+        """Wake the waiter."""
+        if self._event is not None:
+            self._event.set()
+
+    async def wait(self) -> None:
+        """Until the next ring."""
+        self._event = Event()
+        try:
+            await self._event.wait()
+        finally:
+            self._event = None
+
+
 class Pump(Hosted):
-    """Moves one response into its machine."""
+    """
+    Moves one response into its machine.
+
+    `news` is rung when there is a chunk to take, and at the end; `room` by the consumer when it has caught up.
+    """
 
     def __init__(self, host: Host, plan: Plan, machine: StreamMachine) -> None:
         super().__init__(f"stream {plan.provider}/{plan.model}".rstrip("/"))
         self.host, self.plan, self.machine = host, plan, machine
         self.caller_deadline = current_effective_deadline()  # the caller's task only; native timeouts are invisible
         self.token = current_token().native_token
-        self.grants, self.permits = create_memory_object_stream[None](AHEAD)
+        self.news, self.room = Bell(), Bell()
+        self.over = False  # the response is closed: what remains stands in the record
+        host.start(self)
         machine.queue()
-        try:
-            host.start(self)
-        except BaseException:
-            self.grants.close()
-            self.permits.close()
-            raise
 
     async def main(self) -> None:
         await self.host.take_slot(self, self.plan.max_wait)
@@ -76,8 +105,8 @@ class Pump(Hosted):
             self.host.free_slot(self)
 
     async def _read(self, watch: Watch) -> None:
-        """Read to the end: an ended machine is deaf, so reading on within the tail's deadline is all the drain there is."""
-        machine, grant = self.machine, self.grants.send_nowait
+        """Read to the end: an ended machine is deaf, so reading on within the tail's deadline is the whole drain."""
+        machine, ring, pending = self.machine, self.news.ring, self.machine.pending
         # Any async iterator will do; a generator is closed here, in the task that ran it.
         raw = cast("AsyncGenerator[AIStreamChunk, None]", self.plan.open())
         async with aclosing(raw if hasattr(raw, "aclose") else _Closeable(raw)) as chunks:
@@ -89,10 +118,9 @@ class Pump(Hosted):
                     watch.stamp()
                 if new:
                     watch.restart(machine.due)
-                    try:
-                        grant(None)
-                    except WouldBlock:
-                        await watch.excuse(self.grants.send(None))
+                    ring()
+                    if len(pending) >= AHEAD:
+                        await watch.excuse(self.room.wait())
                 elif machine.due != watch.kind:
                     watch.restart(machine.due)
             machine.fail(self._truncated(watch))
@@ -112,13 +140,19 @@ class Pump(Hosted):
     def ended(self) -> None:
         # Deaf to it by now in every other case.
         self.machine.fail(SessionClosedError("the event loop was shut down", provider=self.plan.provider))
-        self.grants.close()  # last: the final chunk is told when the response is closed
-        self.permits.close()  # what nobody has a permit for stands in the record
+        self.over = True  # last: the final chunk is told when the response is closed
+        self.news.ring()
+
+    def caught_up(self) -> None:
+        """The consumer took a chunk: a pump that waits goes on when half of what it was ahead is gone."""
+        if self.room.awaited and len(self.machine.pending) <= AHEAD // 2:
+            self.room.ring()
 
     def leave(self, how: Literal["cancelled", "closed"]) -> None:
         """The consumer goes. A response that has ended well is left to its drain, so that the connection is kept."""
         draining = self.machine.ended
         self.machine.leave(how)
+        self.news.ring()
         if not draining:
             self.scope.cancel()
 
@@ -129,11 +163,8 @@ class Pump(Hosted):
         soon: Callable[..., object] | None = getattr(self.token, "run_sync_soon", None)
         if soon is None:
             soon = cast("Callable[..., object]", getattr(self.token, "call_soon_threadsafe"))  # noqa: B009  # of object
-        try:
+        with suppress(RuntimeError):  # the loop is gone, and the pump with it
             soon(self.leave, "closed")
-        except RuntimeError:  # the loop is gone, and the pump with it
-            self.grants.close()
-            self.permits.close()
 
 
 class _Closeable:

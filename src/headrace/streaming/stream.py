@@ -1,8 +1,8 @@
 """
 ChatStream: one response, as its consumer holds it.
 
-Iterate it, in `async with` or on an open provider, or `collect()` it. A thin shell: the machine decides what comes next,
-the pump reads, a permit says that there is something to take. It holds no scope, so any task of the loop may use it.
+Iterate it, in `async with` or on an open provider, or `collect()` it. A thin shell: the machine decides what comes
+next, the pump reads and rings when there is something to take. It holds no scope, so any task of its loop may use it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 from types import TracebackType
 from typing import Final, Literal, Self
 
-from anyio import BusyResourceError, CancelScope, ClosedResourceError, EndOfStream, WouldBlock, get_cancelled_exc_class
+from anyio import BusyResourceError, CancelScope, get_cancelled_exc_class
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled, current_token
 
 from .._types import AIResponse, AIStreamChunk, RateLimitInfo, State
@@ -37,8 +37,9 @@ class ChatStream:
     ```
 
     Nothing is sent before the first read. A failure before the first content is raised as the typed error it is. After
-    that, all that came is delivered, then one marker chunk, and the iteration ends quietly; `interruption` has the error,
-    `raise_for_interruption()` and `collect()` raise it. A stream whose end is not proven is never reported as finished.
+    that, all that came is delivered, then one marker chunk, and the iteration ends quietly; `interruption` has the
+    error, `raise_for_interruption()` and `collect()` raise it. A stream whose end is not proven is never reported as
+    finished.
 
     One consumer at a time. Leave it by its `async with` block or `aclose()`; a plain `async for` on an open provider is
     cleaned up when the handle is dropped.
@@ -72,20 +73,18 @@ class ChatStream:
         if self._busy:
             raise BusyResourceError("reading from")
         self._busy = True
-        at_end = False
+        machine, at_end = self._machine, False
         try:
-            await self._check()  # a scope that is already cancelled is honoured although chunks lie ready
-            if (pump := self._pump) is None and not self._machine.told:
+            if (pump := self._pump) is None and not machine.told:
+                await self._check()
                 pump = self._start()
-            if pump is not None:
-                try:
-                    try:
-                        pump.permits.receive_nowait()
-                    except WouldBlock:
-                        await pump.permits.receive()
-                except (EndOfStream, ClosedResourceError):  # the pump has ended: the machine knows what remains
-                    if at_end := not self._machine.ready:
-                        await checkpoint()  # a cancellation that came with the ending wins over it
+            if machine.pending or pump is None:
+                await self._check()  # a scope that is already cancelled is honoured although chunks lie ready
+            else:
+                while not (machine.pending or pump.over or machine.told):
+                    await pump.news.wait()
+                if at_end := not machine.pending:
+                    await checkpoint()  # a cancellation that came with the ending wins over it
         except Exception:
             raise
         except BaseException as exc:
@@ -93,7 +92,9 @@ class ChatStream:
             raise
         finally:
             self._busy = False
-        chunk = self._machine.take()
+        chunk = machine.take()
+        if pump is not None:
+            pump.caught_up()
         if at_end and chunk.is_marker and not self._collecting:
             logger.warning("%s", self._describe_cut())
         return chunk
@@ -139,12 +140,11 @@ class ChatStream:
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         self._leave(exc)
-        try:
+        private, self._private = self._private, None
+        if private is None:
             await self._settled()
-        finally:
-            if self._private is not None:
-                private, self._private = self._private, None
-                await private.__aexit__(kind, exc, tb)
+        else:
+            await private.__aexit__(kind, exc, tb)  # waits for the pump, too
 
     def __del__(self) -> None:
         pump = getattr(self, "_pump", None)
@@ -162,9 +162,12 @@ class ChatStream:
             ProviderError: it failed before its first content.
             ClosedResourceError, BusyResourceError, RuntimeError: as a read would.
         """
-        self._collecting = True
-        async for _ in self:
-            pass
+        self._collecting, before = True, self._collecting
+        try:
+            async for _ in self:
+                pass
+        finally:
+            self._collecting = before  # a second reader that is refused must not silence the first
         self.raise_for_interruption()
         return self.response
 

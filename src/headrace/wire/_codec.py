@@ -52,9 +52,7 @@ class Codec(Protocol):
         """The provider's name, for errors."""
         ...
 
-    def encode(
-        self, messages: Sequence[AIMessage], config: GenerationConfig, *, model: str, stream: bool
-    ) -> Encoded:
+    def encode(self, messages: Sequence[AIMessage], config: GenerationConfig, *, model: str, stream: bool) -> Encoded:
         """
         The request for `messages`.
 

@@ -60,10 +60,11 @@ class Framing:
     """
     The text of one stream. What is fed comes out as whole lines, each ended by a line feed.
 
-    `unread` counts the bytes since the last complete event; whoever takes an event resets it.
+    `unread` counts the bytes since the last complete event; whoever takes an event resets it. `broken` is a bad byte whose
+    error is still to be raised: what stood before it was returned first.
     """
 
-    __slots__ = ("_broken", "_cr", "_first", "_held", "_inflate", "_json", "_partial", "_total", "unread")
+    __slots__ = ("_cr", "_first", "_held", "_inflate", "_json", "_partial", "_total", "broken", "unread")
 
     def __init__(self, coding: str = "") -> None:
         self._inflate = inflater(coding)
@@ -71,7 +72,7 @@ class Framing:
         self._held: list[str] = []  # of a line
         self._json: list[str] | None = None  # lines of an object that came without framing
         self._first, self._cr = True, False
-        self._broken: Undecodable | None = None
+        self.broken: Undecodable | None = None
         self._total = self.unread = 0
 
     def feed(self, data: bytes) -> str:
@@ -82,8 +83,8 @@ class Framing:
             Undecodable: invalid UTF-8, a bound passed, or a body that is not of its coding. What stood before the bad
                 byte has been returned first.
         """
-        if self._broken is not None:
-            raise self._broken
+        if self.broken is not None:
+            raise self.broken
         if self._inflate is not None:
             data = self._inflate.feed(data)
         size = len(data)
@@ -111,8 +112,8 @@ class Framing:
         Raises:
             Undecodable: bad bytes came at the very end.
         """
-        if self._broken is not None:
-            raise self._broken
+        if self.broken is not None:
+            raise self.broken
         return "".join(self._held) + "\n\n"
 
     def _decoded(self, data: bytes) -> str:
@@ -125,8 +126,8 @@ class Framing:
             if exc.reason == "unexpected end of data" and exc.end == len(data):
                 self._partial = data[exc.start :]
             else:
-                self._broken = Undecodable(f"invalid UTF-8: {exc.reason} ({data[exc.start : exc.end]!r})")
-                self._broken.__cause__ = exc
+                self.broken = Undecodable(f"invalid UTF-8: {exc.reason} ({data[exc.start : exc.end]!r})")
+                self.broken.__cause__ = exc
         else:
             self._partial = b""
         return text

@@ -1,0 +1,32 @@
+"""Run every benchmark and write docs/benchmarks.md: `make bench`. A few minutes; `--quick` for a look."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import import_time, stream_overhead
+from ._bench import ROOT
+
+INTRO = """# Benchmarks
+
+Figures of one machine on one day. Compare the ratios, not the microseconds: peers run interleaved in the same process
+and the same minutes, so that whatever slows the machine slows them all. `make bench` makes this page anew.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few rounds, nothing is written")
+    quick = parser.parse_args().quick
+    sections = [
+        stream_overhead.report(rounds=3 if quick else 11),
+        import_time.report(rounds=3 if quick else 15),
+    ]
+    if not quick:
+        page = ROOT / "docs" / "benchmarks.md"
+        page.write_text("\n".join([INTRO, *(f"{section}\n" for section in sections)]))
+        print(f"written: {page.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

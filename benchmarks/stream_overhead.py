@@ -1,0 +1,198 @@
+"""
+What does a streamed chunk cost? CPU microseconds of the client per chunk, the server in another process.
+
+Peers are interleaved in one run, so that what slows the machine slows them all; the ratio of a peer is the median of
+its ratios to the hand-written loop, round by round. CPU time of the process, so waiting costs nothing.
+
+usage: python -m benchmarks.stream_overhead [--rounds N] [--chunks N] [--shape openai|anthropic|gemini]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import anyio
+import httpx
+import httpx_sse
+
+from headrace import AIMessage
+from headrace.providers.anthropic import AnthropicProvider
+from headrace.providers.gemini import GeminiProvider
+from headrace.providers.openai import OpenAIProvider
+
+from ._bench import machine, source, table, versions
+
+Runner = Callable[[], Awaitable[int]]
+MESSAGES = [AIMessage("user", "hi")]
+BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+PACES = {"one event a read": (1, 300), "ten events a read": (10, 1000), "as fast as it comes": (1, 0)}
+PROVIDERS = {"openai": OpenAIProvider, "anthropic": AnthropicProvider, "gemini": GeminiProvider}
+
+
+def openai_text(data: dict) -> str | None:
+    return data["choices"][0]["delta"].get("content") if data["choices"] else None
+
+
+def anthropic_text(data: dict) -> str | None:
+    return data["delta"].get("text") if data["type"] == "content_block_delta" else None
+
+
+def gemini_text(data: dict) -> str | None:
+    return data["candidates"][0]["content"]["parts"][0]["text"]
+
+
+TEXT = {"openai": openai_text, "anthropic": anthropic_text, "gemini": gemini_text}
+
+
+async def bare(client: httpx.AsyncClient, url: str) -> int:
+    """The bytes, and nothing else: what the transport costs."""
+    count = 0
+    async with client.stream("POST", url, json=BODY) as response:
+        async for _ in response.aiter_raw():
+            count += 1
+    return count
+
+
+async def hand(client: httpx.AsyncClient, url: str, shape: str) -> int:
+    """What one writes by hand: httpx-sse and json.loads, and no promise at all."""
+    text, parts = TEXT[shape], []
+    async with httpx_sse.aconnect_sse(client, "POST", url, json=BODY) as events:
+        async for event in events.aiter_sse():
+            if event.data == "[DONE]":
+                break
+            word = text(json.loads(event.data))
+            if word:
+                parts.append(word)
+    return len(parts)
+
+
+async def ours(provider: OpenAIProvider | AnthropicProvider | GeminiProvider) -> int:
+    """headrace: all deadlines and guarantees on."""
+    count = 0
+    async with provider.chat_stream(MESSAGES) as stream:
+        async for chunk in stream:
+            count += bool(chunk.content)
+    assert stream.state == "finished", stream.state
+    return count
+
+
+async def peers(stack: AsyncExitStack, base: str, shape: str, backend: str) -> dict[str, Runner]:
+    """Everyone who is to be measured in this shape on this loop."""
+    paths = {"openai": "/chat/completions", "anthropic": "/v1/messages", "gemini": "/v1beta/models/m:stream"}
+    url = base + paths[shape]
+    client = await stack.enter_async_context(httpx.AsyncClient(timeout=60))
+    provider = await stack.enter_async_context(PROVIDERS[shape](api_key="k", base_url=base))
+    runs: dict[str, Runner] = {
+        "bare httpx bytes": lambda: bare(client, url),
+        "hand-written loop": lambda: hand(client, url, shape),
+        "headrace": lambda: ours(provider),
+    }
+    if shape == "openai" and backend == "asyncio":
+        runs |= await openai_sdk(stack, base)
+    if shape == "anthropic" and backend == "asyncio":
+        runs |= await anthropic_sdk(stack, base)
+    return runs
+
+
+async def openai_sdk(stack: AsyncExitStack, base: str) -> dict[str, Runner]:
+    try:
+        import openai
+    except ImportError:
+        return {}
+    client = await stack.enter_async_context(openai.AsyncOpenAI(api_key="k", base_url=base, max_retries=0))
+
+    async def run() -> int:
+        count = 0
+        messages = [{"role": "user", "content": "hi"}]
+        async for chunk in await client.chat.completions.create(model="m", messages=messages, stream=True):
+            count += bool(chunk.choices and chunk.choices[0].delta.content)
+        return count
+
+    return {"openai SDK": run}
+
+
+async def anthropic_sdk(stack: AsyncExitStack, base: str) -> dict[str, Runner]:
+    try:
+        import anthropic
+    except ImportError:
+        return {}
+    client = await stack.enter_async_context(anthropic.AsyncAnthropic(api_key="k", base_url=base, max_retries=0))
+
+    async def run() -> int:
+        count = 0
+        messages = [{"role": "user", "content": "hi"}]
+        async for event in await client.messages.create(model="m", max_tokens=9, messages=messages, stream=True):
+            count += event.type == "content_block_delta"
+        return count
+
+    return {"anthropic SDK": run}
+
+
+async def measure(port: int, shape: str, pace: str, chunks: int, rounds: int, backend: str) -> list[list[str]]:
+    per, gap = PACES[pace]
+    base = f"http://127.0.0.1:{port}/{shape}/n-{chunks}/per-{per}/gap-{gap}"
+    took: dict[str, list[float]] = {}
+    async with AsyncExitStack() as stack:
+        runs = await peers(stack, base, shape, backend)
+        for number in range(rounds + 1):
+            for name, run in runs.items():
+                began = time.process_time()
+                count = await run()
+                cost = (time.process_time() - began) / chunks * 1e6
+                assert count >= chunks, (name, count)
+                if number:  # the first round warms up
+                    took.setdefault(name, []).append(cost)
+    by_hand = took["hand-written loop"]
+    return [
+        [
+            shape,
+            backend,
+            pace,
+            name,
+            f"{statistics.median(costs):.1f}",
+            f"{statistics.median(a / b for a, b in zip(costs, by_hand, strict=True)):.2f}",
+        ]
+        for name, costs in took.items()
+    ]
+
+
+def report(*, rounds: int = 11, chunks: int = 2000, shapes: tuple[str, ...] = ("openai", "anthropic", "gemini")) -> str:
+    """The section of docs/benchmarks.md."""
+    rows: list[list[str]] = []
+    with source() as port:
+        for shape in shapes:
+            for backend in ("asyncio", "trio"):
+                for pace in PACES:
+                    new = anyio.run(measure, port, shape, pace, chunks, rounds, backend, backend=backend)
+                    rows += new
+                    for row in new:
+                        print("  ".join(f"{cell:>19}" for cell in row), flush=True)
+    return "\n\n".join(
+        (
+            "## What a streamed chunk costs",
+            (
+                f"`python -m benchmarks.stream_overhead --rounds {rounds} --chunks {chunks}` on {machine()}; "
+                f"{versions('anyio', 'trio', 'httpx', 'httpx-sse', 'msgspec', 'openai', 'anthropic')}."
+            ),
+            (
+                "CPU microseconds of the client process per chunk, medians; the ratio is the median of the ratios to "
+                "the hand-written loop (httpx-sse and `json.loads`, no deadlines, no recovery) within each round. "
+                "The server runs in another process; headrace runs with all deadlines and guarantees on."
+            ),
+            table(["format", "loop", "arrival", "client", "us a chunk", "ratio"], rows),
+        )
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--chunks", type=int, default=2000)
+    parser.add_argument("--shape", choices=[*TEXT], action="append")
+    options = parser.parse_args()
+    report(rounds=options.rounds, chunks=options.chunks, shapes=tuple(options.shape or TEXT))

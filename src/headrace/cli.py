@@ -1,0 +1,118 @@
+"""
+The command line: `headrace sim` runs the simulator until Ctrl-C.
+
+One row of `COMMANDS` a subcommand: its help, its arguments, and what runs it. Knows no vendor's format.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+
+from .simulator import Exchange, Simulator, faults
+
+__all__ = ("main",)
+
+VENDORS: Final = ("anthropic", "openai", "gemini", "grok")
+CURL: Final = """curl -N {url}/chat/completions -H 'authorization: Bearer any' -H 'content-type: application/json' \
+-d '{{"model":"any","stream":true,"messages":[{{"role":"user","content":"Hello"}}]}}'"""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One subcommand: `arguments` declares its options, `run` does it and returns the exit code."""
+
+    help: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand. `argv` is without the program's name; default: the process's own. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="headrace", description="One client for large-language-model providers.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        command.arguments(subparsers.add_parser(name, help=command.help, description=command.help))
+    options = parser.parse_args(argv)
+    return COMMANDS[options.command].run(options)
+
+
+# ---------------------------------------------------------------- sim
+
+
+def _sim_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="port to bind (default: any free one)")
+    parser.add_argument(
+        "--backend", choices=("asyncio", "trio"), default="asyncio", help="event loop (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")
+    parser.add_argument("--pace", type=float, default=0.02, help="mean seconds between events (default: %(default)s)")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="what goes wrong, as 'cut-fin; after_events=3'; given more than once, the requests take them in turn",
+    )
+    parser.add_argument("--list-faults", action="store_true", help="name all faults and their parameters, and leave")
+
+
+def _sim(options: argparse.Namespace) -> int:
+    if options.list_faults:
+        print("\n".join(faults.describe()))
+        return 0
+    try:
+        chosen = [fault for text in options.fault for fault in faults.parse(text)]
+    except ValueError as exc:
+        print(f"headrace sim: {exc}", file=sys.stderr)
+        return 2
+    simulator = Simulator(
+        seed=options.seed,
+        host=options.host,
+        port=options.port,
+        pace=options.pace,
+        faults=chosen,
+        on_exchange=_log,
+    )
+    try:
+        anyio.run(_serve, simulator, backend=options.backend)
+    except KeyboardInterrupt:
+        pass  # where signals cannot be received (Windows on asyncio), and before the receiver is open
+    except OSError as exc:
+        print(f"headrace sim: {options.host}:{options.port}: {exc.strerror or exc}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(simulator: Simulator) -> None:
+    async with simulator:
+        for vendor in VENDORS:
+            print(f"{vendor:<10} {simulator.base_url(vendor)}")
+        print(f"\n{CURL.format(url=simulator.base_url('openai'))}\n", flush=True)
+        if sys.platform == "win32":
+            await anyio.sleep_forever()
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                return
+
+
+def _log(exchange: Exchange) -> None:
+    fault = exchange.script.fault if exchange.script else None
+    told = f" [{fault.NAME}]" if fault else ""
+    print(
+        f"{exchange.method} {exchange.path} {exchange.status or '-'}{told}: {exchange.ended}, "
+        f"{exchange.events_sent} events, {len(exchange.text_sent)} characters",
+        flush=True,
+    )
+
+
+COMMANDS: Final = {
+    "sim": Command("Run the vendors' simulator until Ctrl-C.", _sim_arguments, _sim),
+}

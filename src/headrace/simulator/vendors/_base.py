@@ -1,0 +1,212 @@
+"""
+What every simulated vendor gives: routes, heads, frames, bodies, refusals. One subclass a file.
+
+Pure: a `Turn` (what was asked, what the script says, a seeded generator, the time) goes in, values come out.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, TypeAlias
+
+from headrace.simulator.buckets import Reading
+from headrace.simulator.script import LineEnd, Script, Tokens, split_words
+from headrace.simulator.steps import Frame
+
+__all__ = ("Headers", "Refusal", "Request", "Route", "Turn", "Vendor", "count_prompt")
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it came. `path` begins after the vendor's prefix; `body` is the decoded JSON, or None."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: object = None
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        """The body where it is an object, else nothing."""
+        return self.body if isinstance(self.body, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a path leads to: `chat` generates, `models` lists. `methods` are those it takes."""
+
+    kind: Literal["chat", "models"]
+    methods: tuple[str, ...]
+    model: str = ""
+    stream: bool | None = None
+    as_array: bool = False  # the events of a stream as one JSON array
+
+
+@dataclass(slots=True)
+class Turn:
+    """One answer in the making. Everything random comes from `rng`, in a fixed order."""
+
+    request: Request
+    route: Route
+    script: Script
+    rng: random.Random
+    now: float
+    ident: int = 0  # 128 bits: the answer's id
+    model: str = ""
+    pieces: tuple[str, ...] = ()
+    thoughts: tuple[str, ...] = ()
+    refusal: tuple[str, ...] = ()
+    tokens: Tokens = field(default_factory=lambda: Tokens(prompt=0, completion=0))
+
+    def __post_init__(self) -> None:
+        script, rng = self.script, self.rng
+        self.ident = rng.getrandbits(128)
+        asked = self.request.fields.get("model")
+        self.model = script.model or self.route.model or (asked if isinstance(asked, str) else "") or "model"
+        self.pieces = script.words(rng)
+        self.thoughts = split_words(script.reasoning, rng)
+        self.refusal = split_words(script.refusal, rng)
+        calls = sum(len(name) + len(arguments) for name, arguments in script.tool_calls)
+        words = len(self.pieces) + len(self.refusal) + (calls + 3) // 4
+        self.tokens = script.usage or Tokens(
+            prompt=count_prompt(self.request.body), completion=words + len(self.thoughts), reasoning=len(self.thoughts)
+        )
+
+    def id(self, prefix: str, length: int = 24) -> str:
+        """A fresh identifier."""
+        return prefix + "".join(
+            self.rng.choices("0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", k=length)
+        )
+
+    def fragments(self, arguments: str) -> list[str]:
+        """A tool's arguments in pieces of 2 to 9 characters."""
+        pieces, at = [], 0
+        while at < len(arguments):
+            step = self.rng.randint(2, 9)
+            pieces.append(arguments[at : at + step])
+            at += step
+        return pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a refusal is made of. `wait` is in seconds; `dimension` is the limit that a 429 speaks of."""
+
+    status: int
+    kind: Literal["rate", "quota"] = "rate"
+    message: str = ""
+    wait: float | None = None
+    wait_ms: bool = False
+    dimension: str = "requests"
+    limit: int = 20
+    request_id: str = ""
+
+
+class Vendor(ABC):
+    """One vendor's formats."""
+
+    name: ClassVar[str]
+    prefix: ClassVar[str]  # what base_url() ends in
+    line_end: ClassVar[LineEnd] = "lf"
+    separators: ClassVar[tuple[str, str]] = (",", ":")
+    stream_type: ClassVar[str] = "text/event-stream"
+    charges_max_tokens: ClassVar[bool] = (
+        False  # a token bucket is charged with max_tokens before, or with the truth after
+    )
+
+    # ---- what came
+
+    @abstractmethod
+    def route(self, request: Request) -> Route | None:
+        """Where the path leads; None is a 404."""
+
+    @abstractmethod
+    def has_key(self, headers: Mapping[str, str]) -> bool:
+        """Whether a key came at all. Any key is good."""
+
+    @abstractmethod
+    def complaint(self, request: Request) -> str | None:
+        """What is wrong with the body, in the vendor's words; None if nothing is."""
+
+    def wants_stream(self, request: Request, route: Route) -> bool:
+        """Whether a stream is asked for."""
+        return route.stream if route.stream is not None else request.fields.get("stream") is True
+
+    def max_tokens(self, request: Request) -> int:
+        """The most tokens that the request allows; 0 if it does not say."""
+        for name in ("max_completion_tokens", "max_tokens"):
+            value = request.fields.get(name)
+            if isinstance(value, int):
+                return value
+        return 0
+
+    # ---- what goes
+
+    @abstractmethod
+    def headers(self, rng: random.Random) -> Headers:
+        """The vendor's own headers of every answer, ids above all."""
+
+    @abstractmethod
+    def frames(self, turn: Turn) -> list[Frame]:
+        """The events of a good stream."""
+
+    @abstractmethod
+    def body(self, turn: Turn) -> object:
+        """The plain JSON answer."""
+
+    @abstractmethod
+    def models(self) -> object:
+        """A short list of models."""
+
+    @abstractmethod
+    def refusal(self, refusal: Refusal) -> tuple[Headers, object]:
+        """Headers and JSON body of a refusal."""
+
+    @abstractmethod
+    def error_frame(self, kind: str, shape: str) -> Frame:
+        """An error event in mid-stream."""
+
+    @abstractmethod
+    def more(self, turn: Turn, text: str) -> list[Frame]:
+        """Events with `text`, good at any point after the content."""
+
+    @abstractmethod
+    def unknown(self) -> Frame:
+        """An event of a type that no client knows, without content."""
+
+    def ping(self) -> Frame:
+        """What keeps a silent connection alive."""
+        return COMMENT
+
+    @abstractmethod
+    def limit_headers(self, readings: Mapping[str, Reading]) -> Headers:
+        """The state of the buckets, told in the vendor's way."""
+
+    def dumps(self, value: object) -> str:
+        """JSON as the vendor writes it."""
+        return json.dumps(value, ensure_ascii=False, separators=self.separators)
+
+
+COMMENT = Frame(raw=": keep-alive\n\n", kind="noise")
+
+
+def count_prompt(body: object) -> int:
+    """A prompt's tokens as a real vendor might count them: a quarter of the characters of all texts in the body."""
+    return max(1, (_characters(body) + 3) // 4)
+
+
+def _characters(value: object) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(_characters(item) for key, item in value.items() if key not in {"model", "role", "type"})
+    if isinstance(value, Sequence):
+        return sum(_characters(item) for item in value)
+    return 0

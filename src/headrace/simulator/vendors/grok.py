@@ -1,0 +1,148 @@
+"""
+xAI chat: OpenAI's chunks with xAI's differences.
+
+Reasoning stands in `reasoning_content`; a tool call comes whole, in one chunk; there is no padding; usage comes without
+asking, and its completion count leaves out the reasoning. Errors are `{"code": sentence, "error": text}`; rate-limit
+headers tell limit and remaining without a reset. Source: docs.x.ai/docs/api-reference, read 2026-11.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from headrace.simulator.buckets import Reading
+from headrace.simulator.steps import Frame, FrameKind
+
+from ._base import Headers, Refusal, Turn
+from .openai import OpenAI, retry_headers
+
+__all__ = ("Grok",)
+
+# status -> (code, error)
+_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("Client specified an invalid argument", "The request is not valid."),
+    401: ("The caller does not have valid authentication credentials", "No API key was provided."),
+    402: ("Payment is required", "Payment is required."),
+    403: ("The caller does not have permission to execute the specified operation", "The team is blocked."),
+    404: ("Some requested entity was not found", "The model does not exist or your team has no access to it."),
+    405: ("Method not allowed", "This address does not take this method."),
+    408: ("Deadline expired before operation could complete", "The request timed out."),
+    413: ("Request is too large", "The request is too large."),
+    429: ("Some resource has been exhausted", "Too many requests: the rate limit of the model is reached."),
+    500: ("Internal error", "The server had an internal error."),
+    503: ("The service is currently unavailable", "The model is at capacity, try again later."),
+    529: ("The service is currently unavailable", "The model is at capacity, try again later."),
+}
+_QUOTA: Final = "Your team has used all available credits or reached its monthly spending limit."
+_KINDS: Final = {"overloaded": 503, "rate_limit": 429, "api": 500}
+
+
+class Grok(OpenAI):
+    """xAI."""
+
+    name: ClassVar[str] = "grok"
+    prefix: ClassVar[str] = "/grok/v1"
+    stream_type: ClassVar[str] = "text/event-stream"
+    charges_max_tokens: ClassVar[bool] = False
+
+    def headers(self, rng: random.Random) -> Headers:
+        return (("x-request-id", str(uuid.UUID(int=rng.getrandbits(128), version=4))),)
+
+    def frames(self, turn: Turn) -> list[Frame]:
+        frames = [self.frame(turn, {"role": "assistant", "content": ""}, kind="head")]
+        frames += [self.frame(turn, {"reasoning_content": thought}, reasoning=thought) for thought in turn.thoughts]
+        frames += [self.frame(turn, {"content": piece}, text=piece) for piece in turn.pieces]
+        frames += [self.frame(turn, {"refusal": piece}) for piece in turn.refusal]
+        for index, call in enumerate(self._calls(turn)):
+            frames.append(self.frame(turn, {"tool_calls": [{**call, "index": index}]}))
+        frames.append(self.frame(turn, {}, finish=self.finish(turn), kind="finish"))
+        frames.append(self.frame(turn, None, kind="usage"))
+        return [*frames, Frame("[DONE]", kind="tail")]
+
+    def frame(
+        self,
+        turn: Turn,
+        delta: dict[str, object] | None,
+        *,
+        finish: str | None = None,
+        text: str = "",
+        reasoning: str = "",
+        kind: FrameKind = "content",
+    ) -> Frame:
+        chunk = self._envelope(turn, "chat.completion.chunk")
+        if delta is None:
+            chunk |= {"choices": [], "usage": self.usage(turn)}
+        else:
+            choice: dict[str, object] = {"index": 0, "delta": delta}
+            chunk["choices"] = [choice if finish is None else {**choice, "finish_reason": finish}]
+        chunk["system_fingerprint"] = f"fp_{turn.ident & 0xFFFFFFFFFF:010x}"
+        return Frame(self.dumps(chunk), text=text, reasoning=reasoning, kind=kind)
+
+    def body(self, turn: Turn) -> object:
+        message: dict[str, object] = {"role": "assistant", "content": "".join(turn.pieces)}
+        if turn.script.reasoning:
+            message["reasoning_content"] = turn.script.reasoning
+        message["refusal"] = turn.script.refusal or None
+        if turn.script.tool_calls:
+            message["tool_calls"] = self._calls(turn)
+        choice = {"index": 0, "message": message, "finish_reason": self.finish(turn)}
+        return {**self._envelope(turn, "chat.completion"), "choices": [choice], "usage": self.usage(turn)}
+
+    def usage(self, turn: Turn) -> object:
+        tokens = turn.tokens
+        return {
+            "prompt_tokens": tokens.prompt,
+            "completion_tokens": tokens.completion - tokens.reasoning,
+            "total_tokens": tokens.prompt + tokens.completion,
+            "prompt_tokens_details": {
+                "text_tokens": tokens.prompt,
+                "audio_tokens": 0,
+                "image_tokens": 0,
+                "cached_tokens": tokens.cached,
+            },
+            "completion_tokens_details": {
+                "reasoning_tokens": tokens.reasoning,
+                "audio_tokens": 0,
+                "accepted_prediction_tokens": 0,
+                "rejected_prediction_tokens": 0,
+            },
+            "num_sources_used": 0,
+        }
+
+    def models(self) -> object:
+        ids = ("grok-4.6", "grok-4.3")
+        data = [{"id": name, "object": "model", "created": 1_760_000_000, "owned_by": "xai"} for name in ids]
+        return {"object": "list", "data": data}
+
+    def refusal(self, refusal: Refusal) -> tuple[Headers, object]:
+        code, error = _ERRORS.get(refusal.status, _ERRORS[500 if refusal.status >= 500 else 400])
+        if refusal.kind == "quota":
+            error = _QUOTA
+        return retry_headers(refusal), {"code": code, "error": refusal.message or error}
+
+    def error_frame(self, kind: str, shape: str) -> Frame:
+        if shape in {"usual", "string"}:
+            code, error = _ERRORS[_KINDS[kind]]
+            return Frame(self.dumps({"code": code, "error": error}), kind="fault")
+        return super().error_frame(kind, "usual" if shape == "nested" else shape)
+
+    def limit_headers(self, readings: Mapping[str, Reading]) -> Headers:
+        told = super().limit_headers(readings)
+        return tuple((name, value) for name, value in told if "-reset-" not in name)
+
+    def _envelope(self, turn: Turn, kind: str) -> dict[str, object]:
+        ident = str(uuid.UUID(int=turn.ident, version=4))
+        return {"id": ident, "object": kind, "created": int(turn.now), "model": turn.model}
+
+    def _calls(self, turn: Turn) -> list[dict[str, object]]:
+        return [
+            {
+                "id": f"call_{turn.rng.randint(10_000_000, 99_999_999)}",
+                "function": {"name": name, "arguments": arguments},
+                "type": "function",
+            }
+            for name, arguments in turn.script.tool_calls
+        ]

@@ -1,0 +1,191 @@
+"""
+Gemini generateContent requests: messages and options in, the JSON body out.
+
+Puts in what the caller gave and nothing else; which model takes which option is not known here. A document's name has
+no field in this format and is not sent. Source: the generateContent reference and the vendor's SDK types, 2026-11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias, assert_never
+from urllib.parse import quote
+
+from .._types import (
+    AIMessage,
+    AudioPart,
+    DocumentPart,
+    GenerationConfig,
+    ImagePart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolResultPart,
+)
+from ..errors import UnsupportedOptionError
+from ._codec import Encoded
+from ._shared import arguments, dump, inline
+
+__all__ = ("encode",)
+
+JSONObject: TypeAlias = dict[str, object]
+
+PROVIDER: Final = "gemini"
+
+LEVELS: Final = ("minimal", "low", "medium", "high", "xhigh")
+
+_FIELDS: Final[Mapping[str, str]] = {  # GenerationConfig: generationConfig
+    "max_tokens": "maxOutputTokens",
+    "temperature": "temperature",
+    "top_p": "topP",
+    "top_k": "topK",
+    "seed": "seed",
+}
+_MODES: Final[Mapping[str, str]] = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+
+
+def encode(messages: Sequence[AIMessage], config: GenerationConfig, *, model: str, stream: bool) -> Encoded:
+    """The request of `POST /models/{model}:generateContent`; see `Codec.encode`."""
+    body: JSONObject = {}
+    system = [part for message in messages if message.role == "system" for part in _system_parts(message)]
+    if system:
+        body["systemInstruction"] = {"parts": system}
+    turns = [message for message in messages if message.role != "system"]
+    names = {part.id: part.name for message in turns for part in message.parts if isinstance(part, ToolCall)}
+    body["contents"] = [_turn(message, names) for message in turns]
+    if config.tools is not None:
+        body["tools"] = [{"functionDeclarations": [_tool(tool) for tool in config.tools]}]
+    if (choice := config.tool_choice) is not None:
+        calling: JSONObject = {"mode": _MODES.get(choice, "ANY")}
+        if choice not in _MODES:
+            calling["allowedFunctionNames"] = [choice]
+        body["toolConfig"] = {"functionCallingConfig": calling}
+    if generation := _generation(config):
+        body["generationConfig"] = generation
+    for name, value in (config.extra or {}).items():
+        # Half of a call's own options live in generationConfig: what is put over it must not wipe them out.
+        both = name == "generationConfig" and isinstance(value, Mapping)
+        body[name] = generation | dict(value) if both and isinstance(value, Mapping) else value
+    # quote(): a model's name is data, and must not reach another address.
+    method = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    return Encoded(f"/models/{quote(model.removeprefix('models/'), safe='')}:{method}", dump(body, provider=PROVIDER))
+
+
+def _generation(config: GenerationConfig) -> JSONObject:
+    body: JSONObject = {}
+    for field, name in _FIELDS.items():
+        if (value := getattr(config, field)) is not None:
+            body[name] = value
+    if config.stop_sequences is not None:
+        body["stopSequences"] = list(config.stop_sequences)
+    if config.response_format is not None:
+        body["responseMimeType"] = "application/json"
+        if config.response_format != "json":
+            body["responseJsonSchema"] = config.response_format
+    if config.reasoning is not None:
+        body["thinkingConfig"] = _thinking(config.reasoning)
+    return body
+
+
+def _thinking(reasoning: str | int | Mapping[str, object]) -> Mapping[str, object]:
+    if isinstance(reasoning, Mapping):
+        return reasoning
+    if isinstance(reasoning, int):
+        return {"thinkingBudget": reasoning}
+    if reasoning == "none":
+        return {"thinkingBudget": 0}
+    if reasoning not in LEVELS:
+        words = ", ".join(LEVELS)
+        raise _unsupported("reasoning", f"there is no level {reasoning!r}: use none, {words}, a budget, or a mapping")
+    return {"thinkingLevel": reasoning.upper()}
+
+
+def _tool(tool: Tool) -> JSONObject:
+    if tool.strict:
+        raise _unsupported(
+            "tools",
+            f"tool {tool.name!r} cannot be strict: leave it out, or put toolConfig with mode VALIDATED into extra",
+        )
+    body: JSONObject = {"name": tool.name, "parametersJsonSchema": tool.parameters}
+    return body | {"description": tool.description} if tool.description else body
+
+
+# ---------------------------------------------------------------- messages
+
+
+def _system_parts(message: AIMessage) -> list[JSONObject]:
+    if not all(isinstance(part, TextPart) for part in message.parts):
+        raise _unsupported("messages", "a system message holds text only: put other parts into a user message")
+    return [{"text": part.text} for part in message.parts if isinstance(part, TextPart) and part.text]
+
+
+def _turn(message: AIMessage, names: Mapping[str, str]) -> JSONObject:
+    if message.role == "tool" and isinstance(message.content, str):
+        result = ToolResultPart(message.name or "", message.content)
+        return {"role": "user", "parts": [_part(result, names)]}
+    parts: list[JSONObject] = []
+    signature: str | None = None
+    for part in message.parts:
+        if isinstance(part, ReasoningPart) and not part.text and part.signature is not None and part.data is None:
+            signature = part.signature  # a bare signature belongs to the part behind it: a call, or the last words
+            continue
+        body = _part(part, names)
+        if signature is not None:
+            body["thoughtSignature"], signature = signature, None
+        parts.append(body)
+    if signature is not None:
+        parts.append({"text": "", "thoughtSignature": signature})
+    return {"role": "model" if message.role == "assistant" else "user", "parts": parts}
+
+
+def _part(part: Part, names: Mapping[str, str]) -> JSONObject:
+    match part:
+        case TextPart(text):
+            return {"text": text}
+        case ImagePart() | DocumentPart() | AudioPart():
+            return _media(part)
+        case ReasoningPart(data=str()):
+            raise _unsupported("messages", "there is no redacted reasoning here: leave the ReasoningPart out")
+        case ReasoningPart(text, signature):
+            body: JSONObject = {"text": text, "thought": True}
+            return body if signature is None else body | {"thoughtSignature": signature}
+        case ToolCall():
+            body = {"name": part.name, "args": arguments(part, provider=PROVIDER)}
+            return {"functionCall": {"id": part.id} | body if part.id else body}
+        case ToolResultPart():
+            return _result(part, names)
+        case _:
+            assert_never(part)
+
+
+def _media(part: ImagePart | DocumentPart | AudioPart) -> JSONObject:
+    if isinstance(part, ImagePart) and part.detail not in {None, "auto"}:
+        raise _unsupported(
+            "messages",
+            f"an image has no detail {part.detail!r} here: leave it out, or put mediaResolution into extra",
+        )
+    found = inline(part, provider=PROVIDER)
+    if found is not None:
+        return {"inlineData": {"mimeType": found[0], "data": found[1]}}
+    body: JSONObject = {"fileUri": part.source}
+    return {"fileData": body if part.media_type is None else body | {"mimeType": part.media_type}}
+
+
+def _result(part: ToolResultPart, names: Mapping[str, str]) -> JSONObject:
+    # Older models give their calls no id; then the tool's name stands in for it.
+    by_name = part.call_id not in names and part.call_id in names.values()
+    name = part.name or names.get(part.call_id) or (part.call_id if by_name else None)
+    if not name:
+        raise _unsupported(
+            "messages",
+            f"a tool's answer needs the tool's name, and no call {part.call_id!r} stands before it: "
+            "give ToolResultPart(name=...)",
+        )
+    body: JSONObject = {"name": name, "response": {"error" if part.is_error else "output": part.content}}
+    return {"functionResponse": {"id": part.call_id} | body if part.call_id and not by_name else body}
+
+
+def _unsupported(option: str, why: str) -> UnsupportedOptionError:
+    return UnsupportedOptionError(f"{PROVIDER}: {why}", option=option)

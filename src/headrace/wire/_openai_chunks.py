@@ -1,0 +1,155 @@
+"""
+What a chunk of Chat Completions holds: its fields, its words, and which tool call a piece belongs to.
+
+Only what is read has a field; msgspec skips the rest without building it. Knows no streams, no errors, no usage.
+Source: OpenAI's API reference and SDK types, 2026-11; Mistral's and OpenRouter's for typed parts and reasoning details.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from .._types import ToolCallDelta
+from ._shared import as_map
+
+__all__ = ("Choice", "Delta", "Event", "ToolCalls", "decode_event", "read_content")
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str | None = None
+    arguments: str | dict[str, object] | None = None
+
+
+class _ToolCall(msgspec.Struct, gc=False):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class Delta(msgspec.Struct, gc=False):
+    """A piece of an answer, or all of it: a `message` has the same fields."""
+
+    content: str | list[dict[str, object]] | dict[str, object] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None
+    reasoning_details: list[dict[str, object]] | None = None
+    annotations: object = None
+    audio: object = None
+    images: object = None
+
+
+class Choice(msgspec.Struct, gc=False):
+    delta: Delta | None = None
+    index: int | None = 0
+    finish_reason: str | None = None
+    logprobs: object = None
+    usage: dict[str, object] | None = None
+    error: object = None
+
+
+class _Groq(msgspec.Struct, gc=False):
+    usage: dict[str, object] | None = None
+
+
+class Event(msgspec.Struct, gc=False):
+    choices: list[Choice] | None = None
+    model: str | None = None
+    usage: dict[str, object] | None = None
+    x_groq: _Groq | None = None
+    error: object = None
+    citations: list[object] | None = None
+    search_results: list[object] | None = None
+
+
+decode_event: Final = msgspec.json.Decoder(Event).decode
+
+
+# ---------------------------------------------------------------- content
+
+
+def read_content(delta: Delta) -> tuple[str, str, list[Mapping[str, object]]]:
+    """The words, the reasoning, and what is neither."""
+    content, extra = delta.content, list[Mapping[str, object]]()
+    thoughts = delta.reasoning_content or delta.reasoning or ""
+    details = delta.reasoning_details
+    # They repeat the words, and may hold what the words lack: signatures, which must go back with the next turn.
+    if details and (not thoughts or any(detail.get("signature") or detail.get("data") for detail in details)):
+        extra.append({"reasoning_details": details})
+    if isinstance(content, str):
+        return content, thoughts, extra
+    if isinstance(content, dict):  # Cloudflare, for an answer by schema
+        extra.append({"content": content})
+        return "", thoughts, extra
+    words: list[str] = []
+    for part in content or ():
+        kind = part.get("type")
+        if kind == "text":
+            words.append(_text(part))
+        elif kind == "thinking":
+            thoughts += _thinking(part.get("thinking"))
+        else:
+            extra.append({"content": part})
+    return "".join(words), thoughts, extra
+
+
+def _text(part: Mapping[str, object]) -> str:
+    text = part.get("text")
+    return text if isinstance(text, str) else ""
+
+
+def _thinking(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "".join(_text(as_map(part)) for part in value) if isinstance(value, list) else ""
+
+
+class _Call(msgspec.Struct, gc=False):
+    """What of a call has been said: its number in the answer, its id and its name."""
+
+    number: int
+    id: str = ""
+    name: str = ""
+
+
+class ToolCalls:
+    """
+    Which call a piece belongs to. Ids and names are told once, although some servers repeat them.
+
+    By its index, and a new id under a used index is a new call; without an index by its id; with neither, a name begins
+    a new call and anything else continues the last one.
+    """
+
+    __slots__ = ("_count", "_known", "_last")
+
+    def __init__(self) -> None:
+        self._known: dict[int | str, _Call] = {}
+        self._count = 0
+        self._last: int | str = ""
+
+    def take(self, delta: Delta) -> tuple[ToolCallDelta, ...]:
+        pieces = [self._piece(call.index, call.id or "", call.function) for call in delta.tool_calls or ()]
+        if delta.function_call is not None:  # before there were several: one, without an id
+            pieces.append(self._piece(-1, "", delta.function_call))
+        return tuple(piece for piece in pieces if piece is not None)
+
+    def _piece(self, index: int | None, ident: str, function: _Function | None) -> ToolCallDelta | None:
+        name, arguments = (function.name or "", function.arguments or "") if function is not None else ("", "")
+        if isinstance(arguments, dict):
+            arguments = msgspec.json.encode(arguments).decode()
+        if not (ident or name or arguments):
+            return None
+        key = index if index is not None else ident or (f"call {self._count}" if name else self._last)
+        call = self._known.get(key)
+        if call is None or (ident and call.id and ident != call.id):
+            call = self._known[key] = _Call(self._count)
+            self._count += 1
+        self._last = key
+        piece = ToolCallDelta(call.number, "" if call.id else ident, "" if call.name else name, arguments)
+        call.id, call.name = call.id or ident, call.name or name
+        return piece if piece.id or piece.name or arguments else None

@@ -1,0 +1,325 @@
+"""
+The Anthropic Messages format: requests out, events, whole answers and refusals in.
+
+Grammar of a stream: `message_start`, then content blocks (start, deltas, stop), `message_delta` with the stop reason,
+`message_stop`. Only the last is proof of the end, so the stop reason is held back until then. `ping` and unknown events
+are skipped; deltas and blocks without a field of their own are handed on as `chunk.extra`, in the vendor's words plus
+the block's `index`. Knows no sockets, no clock, no retries, no models.
+Source: the streaming page and the vendor's SDK types, anthropic-version 2026-10-21.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NoReturn
+
+import msgspec
+
+from .._types import AIMessage, AIStreamChunk, ChunkMeta, GenerationConfig, ToolCallDelta, Usage
+from ..errors import ProviderError
+from . import _anthropic_request
+from ._anthropic_errors import typed_error
+from ._anthropic_request import DEFAULT_MAX_TOKENS
+from ._codec import Encoded, undecodable
+from ._shared import MALFORMED, as_count, as_map, joined, load, usage
+
+__all__ = ("DEFAULT_MAX_TOKENS", "AnthropicCodec")
+
+PROVIDER: Final = "anthropic"
+
+FINISH_REASONS: Final[Mapping[str, str]] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "refusal",
+    "pause_turn": "pause",
+}
+
+_EVENTS: Final = frozenset({
+    "message_start",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+})  # fmt: skip
+_CONTENT: Final = {  # event: where its content lies, and the kinds of it that have a field in our chunk
+    "content_block_start": ("content_block", frozenset({"text", "thinking", "tool_use"})),
+    "content_block_delta": ("delta", frozenset({"text_delta", "thinking_delta", "input_json_delta"})),
+}
+
+
+# One struct for every event: with two fields read, msgspec decodes a delta in 0.25 us (json.loads: 1.5 us); a tagged
+# union is no faster, and fails on the kinds that it does not know.
+
+
+class _Delta(msgspec.Struct, gc=False):
+    type: str = ""
+    text: str | None = None
+    thinking: str | None = None
+    partial_json: str | None = None
+
+
+class _Block(msgspec.Struct, gc=False):
+    type: str = ""
+    text: str | None = None
+    citations: list[dict[str, object]] | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    id: str = ""
+    name: str = ""
+    input: msgspec.Raw = msgspec.Raw()
+
+
+class _Message(msgspec.Struct, gc=False):
+    model: str | None = None
+    usage: dict[str, object] | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str = ""
+    index: int = 0
+    delta: _Delta | None = None
+    content_block: msgspec.Raw = msgspec.Raw()
+    message: _Message | None = None
+    error: object = None
+
+
+class _Ending(msgspec.Struct, gc=False):
+    """`message_delta`, which is read a second time: it comes once."""
+
+    delta: dict[str, object] | None = None
+    usage: dict[str, object] | None = None
+
+
+class _Answer(msgspec.Struct, gc=False):
+    """A whole answer."""
+
+    content: list[msgspec.Raw]
+    model: str | None = None
+    stop_reason: str | None = None
+    stop_sequence: object = None
+    stop_details: object = None
+    usage: dict[str, object] | None = None
+
+
+_decode_event: Final = msgspec.json.Decoder(_Event).decode
+_decode_block: Final = msgspec.json.Decoder(_Block).decode
+_decode_ending: Final = msgspec.json.Decoder(_Ending).decode
+_decode_answer: Final = msgspec.json.Decoder(_Answer).decode
+_decode_object: Final = msgspec.json.Decoder(dict[str, object]).decode
+
+
+class AnthropicCodec:
+    """Messages as a `Codec`."""
+
+    __slots__ = ()
+    provider: Final = PROVIDER
+
+    def encode(self, messages: Sequence[AIMessage], config: GenerationConfig, *, model: str, stream: bool) -> Encoded:
+        """See `Codec.encode`. The vendor asks for `max_tokens`: where it is not given, `DEFAULT_MAX_TOKENS` is sent."""
+        return _anthropic_request.encode(messages, config, model=model, stream=stream)
+
+    def decoder(self, *, request_id: str | None = None) -> _Decoder:
+        """See `Codec.decoder`."""
+        return _Decoder(request_id)
+
+    def decode_body(self, body: bytes, *, request_id: str | None = None) -> AIStreamChunk:
+        """See `Codec.decode_body`."""
+        try:
+            answer = _decode_answer(body)
+            blocks = _Decoder(request_id)
+            chunks: list[AIStreamChunk | None] = []
+            for index, block in enumerate(answer.content):
+                chunks += blocks.start(index, block), blocks.stop(index)
+        except MALFORMED as exc:
+            text = body.decode("utf-8", "replace")
+            if as_map(load(text)).get("error"):
+                raise typed_error(PROVIDER, text, request_id=request_id) from None
+            raise undecodable(PROVIDER, text, exc, request_id=request_id) from exc
+        chunks.append(
+            AIStreamChunk(
+                "",
+                usage=_usage(answer.usage, ended=True),
+                finish_reason=_finish_reason(answer.stop_reason),
+                extra=_ending_extra({"stop_sequence": answer.stop_sequence, "stop_details": answer.stop_details}),
+            )
+        )
+        return joined(chunks, ChunkMeta(answer.model, request_id, answer.stop_reason, load(body)))
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: str, *, now: float) -> ProviderError:
+        """See `Codec.decode_error`."""
+        return typed_error(PROVIDER, body, status=status, headers=headers, now=now)
+
+
+class _Call:
+    """An open `tool_use` block: which call of the answer it is, and the input that came with its start."""
+
+    __slots__ = ("given", "number")
+
+    def __init__(self, number: int, given: msgspec.Raw) -> None:
+        self.number, self.given = number, given
+
+
+class _Decoder:
+    """The state of one stream: open tool calls, usage so far, and the stop reason that awaits its proof."""
+
+    __slots__ = ("_called", "_calls", "_ended", "_ending", "_model", "_request_id", "_stop_reason", "_usage")
+
+    def __init__(self, request_id: str | None = None) -> None:
+        self._request_id = request_id
+        self._calls: dict[int, _Call] = {}  # by block index
+        self._called = 0
+        self._usage: dict[str, object] = {}
+        self._model: str | None = None
+        self._stop_reason: str | None = None
+        self._ending: dict[str, object] = {}
+        self._ended = False
+
+    def feed(self, event: str, data: str) -> AIStreamChunk | None:
+        """See `StreamDecoder.feed`. What follows `message_stop` (a gateway's `[DONE]`) is None."""
+        if self._ended:
+            return None
+        try:
+            found = _decode_event(data)
+            if found.type == "content_block_delta" and (delta := found.delta) is not None:
+                if delta.type == "text_delta":
+                    return AIStreamChunk(delta.text) if delta.text else None
+                return self._delta(found.index, delta, data)
+            return self._rest(event, found, data)
+        except MALFORMED as exc:
+            return self._odd(event, data, exc)
+
+    def _delta(self, index: int, delta: _Delta, data: str) -> AIStreamChunk | None:
+        if delta.type == "thinking_delta":
+            return AIStreamChunk("", reasoning=delta.thinking) if delta.thinking else None
+        if delta.type == "input_json_delta":
+            if not delta.partial_json:
+                return None  # the first one is usually empty
+            if (call := self._calls.get(index)) is not None:
+                call.given = msgspec.Raw()
+                return AIStreamChunk("", tool_calls=(ToolCallDelta(call.number, arguments=delta.partial_json),))
+        return _handed_on(index, as_map(_decode_object(data)["delta"]))
+
+    def _rest(self, event: str, found: _Event, data: str) -> AIStreamChunk | None:
+        kind = found.type or event
+        if "error" in {kind, event} or found.error is not None:
+            self._fail(data)
+        if kind == "content_block_start" and bytes(found.content_block):
+            return self.start(found.index, found.content_block)
+        if kind == "content_block_stop":
+            return self.stop(found.index)
+        if kind == "message_start":
+            return self._message_start(found.message or _Message())
+        if kind == "message_delta":
+            return self._message_delta(_decode_ending(data))
+        if kind == "message_stop":
+            return self._final()
+        if kind in _EVENTS:
+            raise ValueError(f"a {kind} without its content")
+        return None
+
+    def start(self, index: int, raw: msgspec.Raw) -> AIStreamChunk | None:
+        """The beginning of a content block, which in a whole answer is all of it."""
+        block = _decode_block(raw)
+        if block.type == "text":
+            cited = tuple({"type": "citations_delta", "index": index, "citation": it} for it in block.citations or ())
+            return AIStreamChunk(block.text or "", extra=cited) if block.text or cited else None
+        if block.type == "thinking":
+            signature = {"type": "signature_delta", "index": index, "signature": block.signature}
+            if not block.thinking and not block.signature:
+                return None
+            return AIStreamChunk("", reasoning=block.thinking or "", extra=(signature,) if block.signature else ())
+        if block.type == "tool_use":
+            self._calls[index] = call = _Call(self._called, block.input)
+            self._called += 1
+            return AIStreamChunk("", tool_calls=(ToolCallDelta(call.number, block.id, block.name),))
+        return _handed_on(index, _decode_object(raw))
+
+    def stop(self, index: int) -> AIStreamChunk | None:
+        """The end of a content block; of a tool call it says that its arguments are whole."""
+        call = self._calls.pop(index, None)
+        if call is None:
+            return None
+        given = bytes(call.given).decode() if bytes(call.given) and msgspec.json.decode(call.given) else ""
+        return AIStreamChunk("", tool_calls=(ToolCallDelta(call.number, arguments=given, ended=True),))
+
+    def _message_start(self, message: _Message) -> AIStreamChunk:
+        self._model = message.model
+        self._usage |= message.usage or {}
+        return AIStreamChunk("", usage=self._usage_so_far(), meta=ChunkMeta(self._model, self._request_id))
+
+    def _message_delta(self, ending: _Ending) -> AIStreamChunk | None:
+        self._usage |= {name: value for name, value in (ending.usage or {}).items() if value is not None}
+        self._ending |= ending.delta or {}
+        reason = self._ending.pop("stop_reason", None)
+        if reason is not None:
+            if not isinstance(reason, str):
+                raise ValueError("stop_reason is no string")
+            self._stop_reason = reason
+        return AIStreamChunk("", usage=self._usage_so_far()) if self._usage else None
+
+    def _final(self) -> AIStreamChunk:
+        self._ended = True
+        return AIStreamChunk(
+            "",
+            is_final=True,
+            usage=self._usage_so_far(),
+            finish_reason=_finish_reason(self._stop_reason),
+            extra=_ending_extra(self._ending),
+            meta=ChunkMeta(self._model, self._request_id, self._stop_reason),
+        )
+
+    def _usage_so_far(self) -> Usage | None:
+        return _usage(dict(self._usage), ended=self._stop_reason is not None)
+
+    def _odd(self, event: str, data: str, cause: Exception) -> AIStreamChunk | None:
+        """What does not fit the structs: a gateway's `[DONE]`, an error of any shape, content of a new kind."""
+        if data.strip() == "[DONE]":
+            return self._final()
+        found = as_map(load(data))
+        kind = found.get("type", event)
+        if "error" in (kind, event) or found.get("error"):
+            self._fail(data)
+        if found and isinstance(kind, str) and kind not in _EVENTS:
+            return None
+        name, known = _CONTENT.get(str(kind), ("", frozenset()))
+        content, index = as_map(found.get(name)), found.get("index", 0)
+        if isinstance(content.get("type"), str) and content["type"] not in known and isinstance(index, int):
+            return _handed_on(index, content)
+        raise undecodable(PROVIDER, data, cause, request_id=self._request_id) from cause
+
+    def _fail(self, data: str) -> NoReturn:
+        raise typed_error(PROVIDER, data, request_id=self._request_id, is_error=True)
+
+
+def _handed_on(index: int, content: Mapping[str, object]) -> AIStreamChunk:
+    return AIStreamChunk("", extra=({"type": content.get("type"), "index": index, **content},))
+
+
+def _ending_extra(ending: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:
+    told = {name: value for name, value in ending.items() if value is not None}
+    return ({"type": "message_delta", **told},) if told else ()
+
+
+def _finish_reason(stop_reason: str | None) -> str | None:
+    return None if stop_reason is None else FINISH_REASONS.get(stop_reason, stop_reason)
+
+
+def _usage(raw: Mapping[str, object] | None, *, ended: bool) -> Usage | None:
+    """`input_tokens` is what no cache gave: the total input is that, the tokens written to caches, and those read."""
+    if not raw:
+        return None
+    fresh = as_count(raw.get("input_tokens"))
+    written, cached = as_count(raw.get("cache_creation_input_tokens")), as_count(raw.get("cache_read_input_tokens"))
+    return usage(
+        prompt=None if fresh is None else fresh + (written or 0) + (cached or 0),
+        completion=as_count(raw.get("output_tokens")),
+        cached=cached,
+        cache_write=written,
+        reasoning=as_count(as_map(raw.get("output_tokens_details")).get("thinking_tokens")),
+        source="reported" if ended else "partial",
+        raw=raw,
+    )

@@ -1,0 +1,243 @@
+"""
+Chat Completions, as OpenAI defined it and many servers speak it: requests out, events, answers and refusals in.
+
+A stream is chunks of `choices`, of which only the one with index 0 is read. Its `finish_reason` is the proof of the
+end; `[DONE]` is the sentinel after it, which also follows an error, and which some servers never send. Read as well is
+what servers add to the format: reasoning in either of two fields, text in typed parts, usage in four places, tool calls
+whole or without an index, errors beside choices. Content without a field of its own is handed on as `chunk.extra`, one
+mapping from the vendor's key to its value. Knows no sockets, no clock, no retries, no models, and no vendor by name.
+Source: OpenAI's API reference and SDK types, docs.x.ai, 2026-11; the servers' own answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+
+from .._types import AIMessage, AIStreamChunk, ChunkMeta, GenerationConfig, Usage, UsageSource
+from ..errors import ProviderError
+from . import _openai_request
+from ._codec import Encoded, undecodable
+from ._openai_chunks import Choice, Delta, Event, ToolCalls, decode_event, read_content
+from ._openai_errors import has_error, typed_error
+from ._openai_request import COMPATIBLE, GROK, OPENAI, Quirks
+from ._shared import MALFORMED, as_count, as_map, dump, load, usage
+
+__all__ = ("COMPATIBLE", "GROK", "OPENAI", "ChatCodec", "Quirks")
+
+FINISH_REASONS: Final[Mapping[str, str]] = {"function_call": "tool_calls"}  # all others are ours already
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCodec:
+    """Chat Completions as a `Codec`. `provider` is for errors; `quirks` say how the server differs."""
+
+    provider: str = "openai"
+    quirks: Quirks = OPENAI
+
+    def encode(self, messages: Sequence[AIMessage], config: GenerationConfig, *, model: str, stream: bool) -> Encoded:
+        """See `Codec.encode`."""
+        return _openai_request.encode(self.provider, self.quirks, messages, config, model=model, stream=stream)
+
+    def decoder(self, *, request_id: str | None = None) -> ChatDecoder:
+        """See `Codec.decoder`."""
+        return ChatDecoder(self, request_id)
+
+    def decode_body(self, body: bytes, *, request_id: str | None = None) -> AIStreamChunk:
+        """See `Codec.decode_body`."""
+        try:
+            value: object = msgspec.json.decode(body)
+            if has_error(value):
+                raise typed_error(self.provider, body.decode(), request_id=request_id, is_error=True)
+            event = msgspec.convert(_as_event(value), Event)
+            if event.choices is None:
+                raise ValueError("no choices")
+        except MALFORMED as exc:
+            raise undecodable(self.provider, body.decode(errors="replace"), exc, request_id=request_id) from exc
+        # A whole answer is a stream of one event, after which every tool call has ended.
+        chunk = ChatDecoder(self, request_id).take(event) or AIStreamChunk("")
+        meta = chunk.meta or ChunkMeta(request_id=request_id)
+        chunk.meta, chunk.is_final = replace(meta, raw_response=value), True
+        chunk.tool_calls = tuple(replace(call, ended=True) for call in chunk.tool_calls)
+        return chunk
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: str, *, now: float) -> ProviderError:
+        """See `Codec.decode_error`."""
+        return typed_error(self.provider, body, status=status, headers=headers, now=now)
+
+
+def _first(choices: list[Choice]) -> Choice:
+    """The choice that is read: of several answers to one request, the one with index 0."""
+    for choice in choices:
+        if not choice.index:
+            return choice
+    return Choice()
+
+
+def _as_event(value: object) -> object:
+    """A whole answer in the form of an event: what is a `message` there is a `delta` here."""
+    answer = as_map(value)
+    choices = answer.get("choices")
+    if not isinstance(choices, list):
+        return value
+    return {**answer, "choices": [{**choice, "delta": choice.get("message")} for choice in map(as_map, choices)]}
+
+
+class ChatDecoder:
+    """One stream of Chat Completions; see `StreamDecoder`."""
+
+    __slots__ = ("_calls", "_finished", "_model", "_provider", "_quirks", "_refused", "_request_id", "_sources")
+
+    def __init__(self, codec: ChatCodec, request_id: str | None) -> None:
+        self._provider, self._quirks, self._request_id = codec.provider, codec.quirks, request_id
+        self._model: str | None = None
+        self._refused = self._finished = False
+        self._calls = ToolCalls()
+        self._sources: dict[str, object] = {}
+
+    def feed(self, event: str, data: str) -> AIStreamChunk | None:
+        """See `StreamDecoder.feed`."""
+        if event == "error":
+            raise self._error(data)
+        if data.startswith("[DONE]"):
+            return AIStreamChunk("", is_final=True)
+        try:
+            told = decode_event(data)
+        except MALFORMED as exc:
+            return self._no_event(data, exc)
+        # Nearly every event is one piece of text or of reasoning and nothing else.
+        choices = told.choices
+        if (
+            choices is not None
+            and len(choices) == 1
+            and told.usage is None
+            and told.error is None
+            and told.model == self._model
+            and told.x_groq is None
+            and told.citations is None
+            and told.search_results is None
+        ):
+            choice = choices[0]
+            delta = choice.delta
+            if (
+                delta is not None
+                and choice.finish_reason is None
+                and choice.index == 0
+                and choice.logprobs is None
+                and choice.usage is None
+                and choice.error is None
+                and delta.tool_calls is None
+                and delta.refusal is None
+                and delta.function_call is None
+                and delta.reasoning_details is None
+                and delta.annotations is None
+                and delta.audio is None
+                and delta.images is None
+                and ((text := delta.content) is None or isinstance(text, str))
+            ):
+                if thoughts := delta.reasoning_content or delta.reasoning:
+                    return AIStreamChunk(text or "", reasoning=thoughts)
+                return AIStreamChunk(text) if text else None
+        elif choices is None and has_error(load(data)):
+            raise self._error(data)
+        return self.take(told)
+
+    def take(self, event: Event) -> AIStreamChunk | None:
+        """The chunk for an event that has been read, or None if it brings nothing."""
+        choice = _first(event.choices or [])
+        if (error := event.error or choice.error) or choice.finish_reason == "error":
+            words = error or {"message": "the answer ended with finish_reason 'error'"}
+            raise self._error(dump({"error": words}, provider=self._provider).decode())
+        delta = choice.delta or Delta()
+        content, thoughts, extra = read_content(delta)
+        refusal = delta.refusal or ""
+        tool_calls = self._calls.take(delta) if delta.tool_calls or delta.function_call else ()
+        extra += self._extra(event, choice, delta)
+        reason = choice.finish_reason or None
+        self._refused |= bool(refusal)
+        self._finished |= reason is not None
+        tokens = event.usage or (event.x_groq.usage if event.x_groq is not None else None) or choice.usage
+        meta = self._meta(event.model, reason)
+        if not (content or thoughts or refusal or tool_calls or extra or tokens or meta):
+            return None
+        return AIStreamChunk(
+            content,
+            usage=self._usage(tokens) if tokens else None,
+            reasoning=thoughts,
+            refusal=refusal,
+            tool_calls=tool_calls,
+            finish_reason=self._finish_reason(reason),
+            extra=tuple(extra),
+            meta=meta,
+        )
+
+    def _no_event(self, data: str, cause: Exception) -> AIStreamChunk | None:
+        text = data.strip()
+        if not text:
+            return None
+        if text.startswith("[DONE]"):
+            return AIStreamChunk("", is_final=True)
+        if has_error(load(text)):
+            raise self._error(text)
+        raise undecodable(self._provider, data, cause, request_id=self._request_id) from cause
+
+    def _error(self, body: str) -> ProviderError:
+        return typed_error(self._provider, body, request_id=self._request_id, is_error=True)
+
+    def _meta(self, model: str | None, reason: str | None) -> ChunkMeta | None:
+        if reason is None and (not model or model == self._model):
+            return None
+        self._model = model or self._model
+        return ChunkMeta(model or None, self._request_id, reason)
+
+    def _finish_reason(self, reason: str | None) -> str | None:
+        if reason is None:
+            return None
+        if reason == "stop" and self._refused:
+            return "refusal"
+        return FINISH_REASONS.get(reason, reason)
+
+    def _extra(self, event: Event, choice: Choice, delta: Delta) -> list[Mapping[str, object]]:
+        """What has no field in our chunk. Lists of sources come with every event, and count when they change."""
+        found: list[Mapping[str, object]] = []
+        if delta.annotations:
+            found.append({"annotations": delta.annotations})
+        if delta.audio:
+            found.append({"audio": delta.audio})
+        if delta.images:
+            found.append({"images": delta.images})
+        if choice.logprobs and any(as_map(choice.logprobs).values()):
+            found.append({"logprobs": choice.logprobs})
+        for key, sources in (("citations", event.citations), ("search_results", event.search_results)):
+            if sources and sources != self._sources.get(key):
+                self._sources[key] = sources
+                found.append({key: sources})
+        return found
+
+    def _usage(self, raw: Mapping[str, object]) -> Usage:
+        inputs, outputs = as_map(raw.get("prompt_tokens_details")), as_map(raw.get("completion_tokens_details"))
+        prompt, completion = as_count(raw.get("prompt_tokens")), as_count(raw.get("completion_tokens"))
+        total, cached = as_count(raw.get("total_tokens")), as_count(inputs.get("cached_tokens"))
+        reasoning = as_count(outputs.get("reasoning_tokens"))
+        if self._quirks.reasoning_apart and prompt is not None and completion is not None:
+            if cached is not None and cached > prompt:  # then the cached ones stand beside the prompt's
+                prompt += cached
+            # Unless the total shows that they are counted in already.
+            if reasoning and (total is None or total > prompt + completion):
+                completion += reasoning
+            total = prompt + completion
+        # What comes before the finish reason is a running count (Perplexity sends it with every event).
+        source: UsageSource = "reported" if self._finished else "partial"
+        return usage(
+            prompt=prompt,
+            completion=completion,
+            total=total,
+            cached=cached,
+            cache_write=as_count(inputs.get("cache_write_tokens")),
+            reasoning=reasoning,
+            source=source,
+            raw=raw,
+        )

@@ -1,0 +1,182 @@
+"""Buckets in virtual time: told in every vendor's way, refilled all the time, enforced."""
+
+from __future__ import annotations
+
+import json
+
+import anyio
+import httpx
+import pytest
+
+from headrace import _clock
+from headrace.simulator import Limits, Script, Simulator, Tokens
+from headrace.simulator.buckets import Buckets
+from headrace.simulator.vendors.openai import go_duration
+
+from .raw import KEYS, request
+
+pytestmark = [pytest.mark.virtual]
+
+START = 1_800_000_000.0  # 2027-01-15T08:00:00Z
+SAY = Script(text="Hi", usage=Tokens(prompt=9, completion=100))
+
+
+async def ask(client: httpx.AsyncClient, vendor: str) -> httpx.Response:
+    prefix = {"anthropic": "/anthropic", "openai": "/openai/v1", "gemini": "/gemini", "grok": "/grok/v1"}[vendor]
+    path, body = request(vendor)
+    return await client.post(f"http://sim{prefix}{path}", json=body, headers=KEYS[vendor])
+
+
+def limits_of(response: httpx.Response) -> dict[str, str]:
+    return {name: value for name, value in response.headers.items() if "ratelimit" in name}
+
+
+@pytest.fixture
+def wall() -> object:
+    with _clock.replaced(lambda: START):
+        yield
+
+
+async def test_openai_tells_go_durations_and_charges_the_larger_of_prompt_and_max_tokens(wall: object) -> None:
+    sim = Simulator(limits={"openai": Limits(requests=6, tokens=600)})
+    async with httpx.AsyncClient(transport=sim.transport()) as client:
+        assert limits_of(await ask(client, "openai")) == {
+            "x-ratelimit-limit-requests": "6",
+            "x-ratelimit-remaining-requests": "5",
+            "x-ratelimit-reset-requests": "10s",
+            "x-ratelimit-limit-tokens": "600",
+            "x-ratelimit-remaining-tokens": "595",  # "What is a headrace?" is 19 characters: 5 tokens
+            "x-ratelimit-reset-tokens": "500ms",
+        }
+        await anyio.sleep(5)
+        response = await ask(client, "openai")
+        assert limits_of(response)["x-ratelimit-reset-requests"] == "15s"
+        assert limits_of(response)["x-ratelimit-remaining-requests"] == "4"
+
+
+async def test_anthropic_tells_dates_and_rounds_tokens_to_the_thousand(wall: object) -> None:
+    limits = Limits(requests=60, tokens=None, input_tokens=30_000, output_tokens=6_000)
+    sim = Simulator(limits={"anthropic": limits})
+    sim.play("anthropic", Script(text="Hi", usage=Tokens(prompt=9, completion=1_600)))
+    async with httpx.AsyncClient(transport=sim.transport()) as client:
+        first = limits_of(await ask(client, "anthropic"))
+        second = limits_of(await ask(client, "anthropic"))
+    assert first == {
+        "anthropic-ratelimit-requests-limit": "60",
+        "anthropic-ratelimit-requests-remaining": "59",
+        "anthropic-ratelimit-requests-reset": "2027-01-15T08:00:01Z",
+        "anthropic-ratelimit-input-tokens-limit": "30000",
+        "anthropic-ratelimit-input-tokens-remaining": "30000",
+        "anthropic-ratelimit-input-tokens-reset": "2027-01-15T08:00:01Z",
+        "anthropic-ratelimit-output-tokens-limit": "6000",
+        "anthropic-ratelimit-output-tokens-remaining": "6000",
+        "anthropic-ratelimit-output-tokens-reset": "2027-01-15T08:00:00Z",
+        "anthropic-ratelimit-tokens-limit": "36000",
+        "anthropic-ratelimit-tokens-remaining": "36000",
+        "anthropic-ratelimit-tokens-reset": "2027-01-15T08:00:01Z",
+    }
+    assert second["anthropic-ratelimit-output-tokens-remaining"] == "4000"  # 4400
+    assert second["anthropic-ratelimit-output-tokens-reset"] == "2027-01-15T08:00:16Z"
+
+
+async def test_xai_tells_no_resets_and_gemini_nothing(wall: object) -> None:
+    sim = Simulator(limits={"grok": Limits(requests=10, tokens=1000), "gemini": Limits(requests=10)})
+    async with httpx.AsyncClient(transport=sim.transport()) as client:
+        assert limits_of(await ask(client, "grok")) == {
+            "x-ratelimit-limit-requests": "10",
+            "x-ratelimit-remaining-requests": "9",
+            "x-ratelimit-limit-tokens": "1000",
+            "x-ratelimit-remaining-tokens": "995",
+        }
+        assert limits_of(await ask(client, "gemini")) == {}
+
+
+@pytest.mark.parametrize("vendor", ["openai", "anthropic", "grok"])
+async def test_an_empty_bucket_is_a_429_and_its_retry_after_is_long_enough(vendor: str) -> None:
+    sim = Simulator(limits={vendor: Limits(requests=2, tokens=None)})
+    async with httpx.AsyncClient(transport=sim.transport()) as client:
+        assert [(await ask(client, vendor)).status_code for _ in range(3)] == [200, 200, 429]
+        refused = await ask(client, vendor)
+        assert refused.headers["retry-after"] == "30"
+        await anyio.sleep(29.9)
+        assert (await ask(client, vendor)).status_code == 429
+        await anyio.sleep(0.1)
+        assert (await ask(client, vendor)).status_code == 200
+    assert [exchange.script is None for exchange in sim.exchanges] == [False, False, True, True, True, False]
+
+
+async def test_geminis_429_tells_limit_and_wait_in_its_body() -> None:
+    sim = Simulator(limits={"gemini": Limits(requests=2)})
+    async with httpx.AsyncClient(transport=sim.transport()) as client:
+        await ask(client, "gemini")
+        await ask(client, "gemini")
+        await anyio.sleep(10)
+        refused = await ask(client, "gemini")
+    quota, retry = json.loads(refused.content)["error"]["details"]
+    assert quota["violations"][0]["quotaValue"] == "2"
+    assert retry["retryDelay"] == "20s"
+    assert "retry-after" not in refused.headers
+
+
+async def test_a_refused_request_leaves_its_script_in_the_queue() -> None:
+    sim = Simulator(limits={"openai": Limits(requests=1)})
+    sim.play("openai", Script(text="first"), Script(text="second"))
+    async with httpx.AsyncClient(transport=sim.transport()) as client:
+        assert [(await ask(client, "openai")).status_code for _ in range(2)] == [200, 429]
+        await anyio.sleep(60)
+        assert "second" in (await ask(client, "openai")).text
+
+
+async def test_tokens_are_charged_when_the_answer_has_told_what_it_cost() -> None:
+    sim = Simulator(limits={"grok": Limits(requests=None, tokens=120)})
+    sim.play("grok", SAY)
+    async with httpx.AsyncClient(transport=sim.transport()) as client:
+        before = await ask(client, "grok")
+        after = await ask(client, "grok")
+    assert before.headers["x-ratelimit-remaining-tokens"] == "115"
+    assert after.headers["x-ratelimit-remaining-tokens"] == "10"
+
+
+async def test_none_is_no_limits_and_no_headers() -> None:
+    sim = Simulator(limits={"openai": None})
+    async with httpx.AsyncClient(transport=sim.transport()) as client:
+        assert limits_of(await ask(client, "openai")) == {}
+
+
+def test_a_request_larger_than_the_bucket_never_fits() -> None:
+    buckets = Buckets(Limits(requests=None, tokens=100), now=0.0)
+    denial = buckets.admit({"tokens": 101}, now=10_000.0)
+    assert denial is not None
+    assert (denial.dimension, denial.limit, denial.remaining) == ("tokens", 100, 100)
+
+
+def test_the_longest_wait_is_told_of_two_empty_buckets() -> None:
+    buckets = Buckets(Limits(requests=60, tokens=60), now=0.0)
+    assert buckets.admit({"requests": 60, "tokens": 60}, now=0.0) is None
+    denial = buckets.admit({"requests": 1, "tokens": 30}, now=0.0)
+    assert denial is not None
+    assert (denial.dimension, denial.wait) == ("tokens", 30.0)
+
+
+def test_a_clock_that_goes_back_refills_nothing() -> None:
+    buckets = Buckets(Limits(requests=60, tokens=None), now=100.0)
+    buckets.charge({"requests": 60}, now=100.0)
+    assert buckets.read(50.0)["requests"].remaining == 0
+    assert buckets.read(101.0)["requests"].remaining == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (0.006, "6ms"),
+        (1, "1s"),
+        (1.58, "1.58s"),
+        (79.156, "1m19.156s"),
+        (360, "6m0s"),
+        (3600, "1h0m0s"),
+        (-1, "0s"),
+    ],
+)
+def test_go_durations(seconds: float, text: str) -> None:
+    assert go_duration(seconds) == text

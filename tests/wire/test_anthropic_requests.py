@@ -1,0 +1,162 @@
+"""Messages and options as Anthropic's request body."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from headrace import errors
+from headrace._types import (
+    AIMessage,
+    AudioPart,
+    DocumentPart,
+    GenerationConfig,
+    ImagePart,
+    ReasoningPart,
+    Tool,
+    ToolCall,
+    ToolResultPart,
+)
+from headrace.wire.anthropic import DEFAULT_MAX_TOKENS, AnthropicCodec
+
+CODEC = AnthropicCodec()
+
+
+def sent(*messages: AIMessage, stream: bool = True, **options: object) -> dict[str, object]:
+    """The body of the request, decoded."""
+    encoded = CODEC.encode(messages, GenerationConfig(**options), model="claude-x", stream=stream)
+    assert encoded.path == "/v1/messages"
+    return json.loads(encoded.body)
+
+
+def test_what_was_not_given_is_not_sent() -> None:
+    body = sent(AIMessage("user", "Hi"), stream=False)
+    assert body == {
+        "model": "claude-x",
+        "max_tokens": DEFAULT_MAX_TOKENS,
+        "messages": [{"role": "user", "content": "Hi"}],
+    }
+
+
+def test_system_messages_go_to_the_top() -> None:
+    body = sent(AIMessage("system", "A"), AIMessage("user", "Hi"), AIMessage("system", "B"), AIMessage("system", ""))
+    assert body["system"] == [{"type": "text", "text": "A"}, {"type": "text", "text": "B"}]
+    assert body["messages"] == [{"role": "user", "content": "Hi"}]
+    assert body["stream"] is True
+
+
+@pytest.mark.parametrize(
+    ("part", "block"),
+    [
+        (
+            ImagePart(b"\x89PNG", "image/png"),
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw=="}},
+        ),
+        (
+            ImagePart("data:image/gif;base64,R0lG"),
+            {"type": "image", "source": {"type": "base64", "media_type": "image/gif", "data": "R0lG"}},
+        ),
+        (ImagePart("https://x/y.png"), {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}}),
+        (
+            DocumentPart(b"%PDF", "application/pdf", name="report"),
+            {
+                "type": "document",
+                "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERg=="},
+                "title": "report",
+            },
+        ),
+        (
+            DocumentPart("né".encode(), "text/markdown"),
+            {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "né"}},
+        ),
+        (ReasoningPart("hm", "sig"), {"type": "thinking", "thinking": "hm", "signature": "sig"}),
+        (ReasoningPart("", data="b64"), {"type": "redacted_thinking", "data": "b64"}),
+        (
+            ToolCall("toolu_1", "f", '{"a": 1}'),
+            {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}},
+        ),
+        (ToolCall("toolu_1", "f", ""), {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}),
+        (ToolResultPart("toolu_1", "42"), {"type": "tool_result", "tool_use_id": "toolu_1", "content": "42"}),
+        (
+            ToolResultPart("toolu_1", "no", is_error=True),
+            {"type": "tool_result", "tool_use_id": "toolu_1", "content": "no", "is_error": True},
+        ),
+    ],
+    ids=["image", "data-uri", "url", "pdf", "text", "thinking", "redacted", "call", "bare-call", "result", "failure"],
+)
+def test_parts(part: object, block: dict[str, object]) -> None:
+    assert sent(AIMessage("assistant", [part]))["messages"] == [{"role": "assistant", "content": [block]}]
+
+
+def test_the_arguments_of_a_call_keep_their_digits() -> None:
+    call = ToolCall("toolu_1", "f", '{"n": 12345678901234567890.10}')
+    encoded = CODEC.encode([AIMessage("assistant", [call])], GenerationConfig(), model="claude-x", stream=True)
+    assert b'"input":{"n": 12345678901234567890.10}' in encoded.body
+
+
+def test_a_tool_message_answers_a_call() -> None:
+    assert sent(AIMessage("tool", "42", name="toolu_1"))["messages"] == [
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "42"}]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "fields"),
+    [
+        ({"max_tokens": 7}, {"max_tokens": 7}),
+        ({"temperature": 0.0, "top_p": 1.0, "top_k": 3}, {"temperature": 0.0, "top_p": 1.0, "top_k": 3}),
+        ({"stop_sequences": ("a", "b")}, {"stop_sequences": ["a", "b"]}),
+        (
+            {"tools": [Tool("f", "d", {"type": "object"}, strict=True)]},
+            {"tools": [{"name": "f", "input_schema": {"type": "object"}, "description": "d", "strict": True}]},
+        ),
+        ({"tool_choice": "required"}, {"tool_choice": {"type": "any"}}),
+        ({"tool_choice": "none"}, {"tool_choice": {"type": "none"}}),
+        ({"tool_choice": "f"}, {"tool_choice": {"type": "tool", "name": "f"}}),
+        (
+            {"response_format": {"type": "object"}},
+            {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}},
+        ),
+        ({"reasoning": "high"}, {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}),
+        ({"reasoning": "none"}, {"thinking": {"type": "disabled"}}),
+        (
+            {"reasoning": 2048},
+            {"thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": DEFAULT_MAX_TOKENS + 2048},
+        ),
+        ({"reasoning": {"type": "between_tools"}}, {"thinking": {"type": "between_tools"}}),
+        ({"max_tokens": 7, "extra": {"max_tokens": 8, "speed": "fast"}}, {"max_tokens": 8, "speed": "fast"}),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_options(options: dict[str, object], fields: dict[str, object]) -> None:
+    plain = sent(AIMessage("user", "Hi"))
+    assert sent(AIMessage("user", "Hi"), **options) == plain | fields
+
+
+@pytest.mark.parametrize(
+    ("option", "message", "options"),
+    [
+        ("seed", AIMessage("user", "Hi"), {"seed": 1}),
+        ("response_format", AIMessage("user", "Hi"), {"response_format": "json"}),
+        ("reasoning", AIMessage("user", "Hi"), {"reasoning": "minimal"}),
+        ("messages", AIMessage("user", [AudioPart(b"RIFF", "audio/wav")]), {}),
+        ("messages", AIMessage("user", [ImagePart(b"\x89PNG")]), {}),
+        ("messages", AIMessage("user", [ImagePart("https://x", detail="low")]), {}),
+        ("messages", AIMessage("user", [DocumentPart(b"\xff", "text/plain")]), {}),
+        ("messages", AIMessage("assistant", [ToolCall("i", "f", "[1]")]), {}),
+        ("messages", AIMessage("assistant", [ToolCall("i", "f", '{"a":')]), {}),
+        ("messages", AIMessage("system", [ImagePart("https://x")]), {}),
+        ("messages", AIMessage("tool", "42"), {}),
+    ],
+    ids=[
+        "seed", "json", "minimal", "audio", "no-media-type", "detail", "no-utf8", "list-arguments", "cut-arguments",
+        "system-image", "tool-without-id",
+    ],
+)  # fmt: skip
+def test_what_messages_has_no_place_for_is_said_before_the_request(
+    option: str, message: AIMessage, options: dict[str, object]
+) -> None:
+    with pytest.raises(errors.UnsupportedOptionError, match=r"^anthropic: ") as caught:
+        sent(message, **options)
+    assert caught.value.option == option

@@ -1,0 +1,316 @@
+"""Gemini generateContent: events to chunks, and whole answers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import example, given
+
+from headrace import errors
+from headrace._types import AIStreamChunk, ToolCallDelta
+from headrace.wire.gemini import GeminiCodec
+
+from .strategies import EXPECTED, json_values, outcome
+
+CODEC = GeminiCodec()
+
+
+def event(*parts: object, **candidate: object) -> str:
+    """An event whose first candidate has these parts and fields."""
+    return json.dumps({"candidates": [{"content": {"role": "model", "parts": parts}, "index": 0, **candidate}]})
+
+
+def feed(*events: str) -> list[AIStreamChunk | None]:
+    """What a fresh stream makes of these events."""
+    decoder = CODEC.decoder(request_id="req_1")
+    return [decoder.feed("message", data) for data in events]
+
+
+# ---------------------------------------------------------------- streams
+
+
+@pytest.mark.parametrize("first", ["", '{"modelVersion":"gemini-x"}'], ids=["with-care", "common-event"])
+def test_words_and_thoughts_are_told_apart(first: str) -> None:
+    decoder = CODEC.decoder()
+    if first:
+        assert decoder.feed("message", first).meta.model == "gemini-x"
+    assert decoder.feed("message", event({"text": "hm", "thought": True})).reasoning == "hm"
+    chunk = decoder.feed("message", event({"text": "h\u00e9"}, safetyRatings=[{"category": "X"}]))
+    assert (chunk.content, chunk.reasoning, chunk.finish_reason, chunk.extra) == ("hé", "", None, ())
+
+
+def test_parts_of_one_event_merge_in_their_order() -> None:
+    chunk = feed(
+        event(
+            {"text": "hm", "thought": True},
+            {"text": "a"},
+            {"functionCall": {"name": "f", "args": {"x": 1}}},
+            {"executableCode": {"code": "1"}},
+            {"text": "b"},
+            {"functionCall": {"id": "c2", "name": "g"}},
+            {"inlineData": {"mimeType": "image/png", "data": "iVBO"}},
+        )
+    )[0]
+    assert (chunk.content, chunk.reasoning) == ("ab", "hm")
+    assert chunk.tool_calls == (
+        ToolCallDelta(0, "", "f", '{"x": 1}', ended=True),
+        ToolCallDelta(1, "c2", "g", "", ended=True),
+    )
+    assert chunk.extra == (
+        {"executableCode": {"code": "1"}},
+        {"inlineData": {"mimeType": "image/png", "data": "iVBO"}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("STOP", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("SAFETY", "content_filter"),
+        ("RECITATION", "content_filter"),
+        ("BLOCKLIST", "content_filter"),
+        ("PROHIBITED_CONTENT", "content_filter"),
+        ("SPII", "content_filter"),
+        ("IMAGE_SAFETY", "content_filter"),
+        ("CONTINUATION", "pause"),
+        ("MALFORMED_FUNCTION_CALL", "MALFORMED_FUNCTION_CALL"),
+        ("NEW_REASON", "NEW_REASON"),
+    ],
+)
+def test_finish_reason_is_the_proof(word: str, reason: str) -> None:
+    chunk = feed(event({"text": "a"}, finishReason=word))[0]
+    assert (chunk.content, chunk.finish_reason, chunk.meta.raw_finish_reason) == ("a", reason, word)
+    assert chunk.is_final is False, "there is no sentinel"
+
+
+def test_finish_reason_may_be_a_number() -> None:
+    chunk = feed(event(finishReason=1))[0]
+    assert (chunk.finish_reason, chunk.meta.raw_finish_reason) == ("stop", "1")
+
+
+def test_stop_after_a_call_is_tool_calls_and_other_reasons_stay() -> None:
+    call = event({"functionCall": {"name": "f"}})
+    assert feed(call, event(finishReason="STOP"))[1].finish_reason == "tool_calls"
+    assert feed(call, event(finishReason="MAX_TOKENS"))[1].finish_reason == "length"
+
+
+def test_model_and_request_id_come_with_the_first_event_and_the_last() -> None:
+    first, last = feed('{"modelVersion":"gemini-x","responseId":"r"}', event(finishReason="STOP"))
+    assert (first.meta.model, first.meta.request_id) == ("gemini-x", "req_1")
+    assert (last.meta.model, last.meta.request_id) == ("gemini-x", "req_1")
+    assert CODEC.decoder().feed("message", '{"modelVersion":"g","responseId":"r"}').meta.request_id == "r"
+
+
+def test_usage_adds_thoughts_and_tools_and_invents_nothing() -> None:
+    partial, whole = feed(
+        '{"usageMetadata":{"promptTokenCount":9,"totalTokenCount":9}}',
+        '{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":9,"toolUsePromptTokenCount":2,'
+        '"cachedContentTokenCount":4,"candidatesTokenCount":3,"thoughtsTokenCount":5,"totalTokenCount":19}}',
+    )
+    assert partial.usage == {
+        "prompt_tokens": 9,
+        "completion_tokens": None,
+        "total_tokens": 9,
+        "cached_tokens": None,
+        "cache_write_tokens": None,
+        "reasoning_tokens": None,
+        "source": "partial",
+        "raw": {"promptTokenCount": 9, "totalTokenCount": 9},
+    }
+    assert {name: value for name, value in whole.usage.items() if name != "raw"} == {
+        "prompt_tokens": 11,
+        "completion_tokens": 8,
+        "total_tokens": 19,
+        "cached_tokens": 4,
+        "cache_write_tokens": None,
+        "reasoning_tokens": 5,
+        "source": "reported",
+    }
+
+
+def test_a_blocked_prompt_is_finished_by_the_filter() -> None:
+    chunk = feed('{"promptFeedback":{"blockReason":"JAILBREAK","safetyRatings":[]}}')[0]
+    assert (chunk.content, chunk.finish_reason, chunk.meta.raw_finish_reason) == ("", "content_filter", "JAILBREAK")
+    assert chunk.extra == ({"promptFeedback": {"blockReason": "JAILBREAK", "safetyRatings": []}},)
+
+
+def test_a_filtered_answer_says_by_what() -> None:
+    chunk = feed(event(finishReason="SAFETY", finishMessage="no", safetyRatings=[{"blocked": True}]))[0]
+    assert chunk.extra == ({"finishMessage": "no"}, {"safetyRatings": [{"blocked": True}]})
+
+
+@pytest.mark.parametrize(
+    ("data", "extra"),
+    [
+        (event({"text": "", "thoughtSignature": "sig"}), {"text": "", "thoughtSignature": "sig"}),
+        (
+            event({"codeExecutionResult": {"output": "1"}}),
+            {"codeExecutionResult": {"output": "1"}},
+        ),
+        (event({"newPart": [1]}), {"newPart": [1]}),
+        (event(citationMetadata={"citations": [1]}), {"citationMetadata": {"citations": [1]}}),
+        (event(urlContextMetadata={"urlMetadata": [1]}), {"urlContextMetadata": {"urlMetadata": [1]}}),
+        (event(continuationToken="b64"), {"continuationToken": "b64"}),
+        (
+            event({"functionCall": {"name": "f", "willContinue": True}}),
+            {"functionCall": {"name": "f", "willContinue": True}},
+        ),
+    ],
+    ids=["signature", "code-result", "unknown-part", "citations", "urls", "continuation", "call-in-pieces"],
+)
+def test_content_without_a_field_of_ours_is_handed_on_raw(data: str, extra: dict[str, object]) -> None:
+    chunk = feed(data)[0]
+    assert (chunk.content, chunk.tool_calls, chunk.extra) == ("", (), (extra,))
+
+
+def test_a_signature_beside_words_or_a_call_costs_neither() -> None:
+    words, call = feed(
+        event({"text": "a", "thoughtSignature": "s1"}),
+        event({"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "s2"}),
+    )
+    assert (words.content, words.extra) == ("a", ({"text": "a", "thoughtSignature": "s1"},))
+    assert call.tool_calls == (ToolCallDelta(0, "", "f", "{}", ended=True),)
+    assert call.extra == ({"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "s2"},)
+
+
+def test_a_call_in_pieces_is_handed_on_to_its_last_piece() -> None:
+    pieces = [
+        {"functionCall": {"name": "f", "willContinue": True}},
+        {"functionCall": {"partialArgs": [{"jsonPath": "$.a", "stringValue": "x"}], "willContinue": True}},
+        {"functionCall": {}},
+    ]
+    *chunks, whole = feed(*(event(piece) for piece in pieces), event({"functionCall": {"name": "g"}}))
+    assert [chunk.extra for chunk in chunks] == [(piece,) for piece in pieces]
+    assert whole.tool_calls == (ToolCallDelta(0, "", "g", "", ended=True),)
+
+
+def test_only_the_first_candidate_counts() -> None:
+    data = json.dumps(
+        {
+            "candidates": [
+                {"index": 1, "content": {"parts": [{"text": "other"}]}, "finishReason": "STOP"},
+                {"index": 0, "content": {"parts": [{"text": "first"}]}},
+            ]
+        }
+    )
+    assert feed(data) == [AIStreamChunk("first", meta=feed(data)[0].meta)]
+    assert feed('{"modelVersion":"g"}', event({"text": "other"}, index=1))[1] is None
+
+
+@pytest.mark.parametrize("data", ["{}", event(), event({"text": ""}), '{"candidates":null}'])
+def test_an_event_that_carries_nothing_is_none(data: str) -> None:
+    assert feed('{"modelVersion":"gemini-x"}', data)[1] is None
+
+
+def test_done_of_a_gateway_is_final() -> None:
+    final, late = feed("[DONE]", event({"text": "a"}))
+    assert (final.is_final, final.finish_reason, late) == (True, None, None)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"candidates":[{"content":{"parts":[{"te',
+        event({"text": 5}),
+        event({"functionCall": "f"}),
+        event({"text": "a"}, finishReason={}),
+        '{"candidates":{}}',
+        '{"candidates":[{"content":{"parts":[{"text":"\\ud800"}]}}]}',
+        '{"candidates":[{"content":{"parts":[{"text":"\ud800"}]}}]}',
+        '{"deep":' + "[" * 100_000,
+        "[1]",
+        "null",
+    ],
+    ids=["cut", "number", "call", "reason", "object", "escaped-surrogate", "surrogate", "deep", "list", "null"],
+)
+@pytest.mark.parametrize("first", ["", '{"modelVersion":"gemini-x"}'], ids=["first", "later"])
+def test_what_the_format_does_not_allow_is_never_skipped(first: str, data: str) -> None:
+    decoder = CODEC.decoder()
+    decoder.feed("message", first or "{}")
+    with pytest.raises(errors.UndecodableEventError, match="gemini: an event cannot be decoded"):
+        decoder.feed("message", data)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "code"),
+    [
+        (
+            '{"error": {"code": 499, "message": "The operation was cancelled.", "status": "CANCELLED"}}',
+            errors.ServerError,
+            "CANCELLED",
+        ),
+        ('{"error": {"code": 503, "message": "busy"}}', errors.OverloadedError, "503"),
+        ('{"error": "broken", "candidates": []}', errors.ServerError, None),
+        ('[{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}]', errors.RateLimitError, "RESOURCE_EXHAUSTED"),
+    ],
+    ids=["raw-json", "no-status-word", "a-string", "in-a-list"],
+)
+def test_errors_in_mid_stream_are_typed(data: str, kind: type[Exception], code: str | None) -> None:
+    decoder = CODEC.decoder(request_id="req_1")
+    decoder.feed("message", '{"modelVersion":"gemini-x"}')
+    with pytest.raises(errors.ProviderError) as caught:
+        decoder.feed("message", data)
+    assert type(caught.value) is kind
+    assert (caught.value.code, caught.value.request_id, caught.value.status) == (code, "req_1", 200)
+
+
+def test_an_error_beside_words_is_an_error() -> None:
+    data = '{"candidates":[{"content":{"parts":[{"text":"a"}]}}],"error":{"code":500}}'
+    with pytest.raises(errors.ServerError):
+        feed('{"modelVersion":"gemini-x"}', data)
+
+
+@given(json_values)
+@example({"candidates": [{"content": {"parts": [{"text": None, "x": 1}]}}]})
+@example({"candidates": [{"content": {"parts": [[]]}}]})
+@example({"candidates": [{"index": 2**70}]})
+def test_any_event_gives_a_chunk_or_nothing_or_an_error_of_ours(value: object) -> None:
+    assert isinstance(outcome(CODEC, "message", value), EXPECTED)
+    assert isinstance(outcome(CODEC, "message", {"candidates": [value]}), EXPECTED)
+    assert isinstance(outcome(CODEC, "message", {"candidates": [{"content": {"parts": [value]}}]}), EXPECTED)
+
+
+# ---------------------------------------------------------------- whole answers
+
+ANSWER = (
+    '{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"text":"Hi"},{"functionCall":{"name":"f"}}]},'
+    '"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":2,"candidatesTokenCount":3,"totalTokenCount":5},'
+    '"modelVersion":"gemini-x","responseId":"r"}'
+)
+
+
+def test_a_whole_answer_is_one_chunk() -> None:
+    chunk = CODEC.decode_body(ANSWER.encode())
+    assert (chunk.content, chunk.reasoning, chunk.finish_reason, chunk.is_final) == ("Hi", "hm", "tool_calls", True)
+    assert chunk.tool_calls == (ToolCallDelta(0, "", "f", "", ended=True),)
+    assert (chunk.usage["total_tokens"], chunk.usage["source"]) == (5, "reported")
+    assert (chunk.meta.model, chunk.meta.request_id, chunk.meta.raw_finish_reason) == ("gemini-x", "r", "STOP")
+    assert chunk.meta.raw_response == json.loads(ANSWER)
+
+
+def test_a_whole_answer_may_be_an_array_of_events() -> None:
+    body = f"[{event({'text': 'H'})}\n,\n{event({'text': 'i'}, finishReason='STOP')}]"
+    chunk = CODEC.decode_body(body.encode())
+    assert (chunk.content, chunk.finish_reason) == ("Hi", "stop")
+    assert chunk.meta.raw_response == json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"error":{"code":404,"status":"NOT_FOUND"}}', errors.NotFoundError),
+        (b'[{"error":{"code":404,"status":"NOT_FOUND"}}]', errors.NotFoundError),
+        (b"{}", errors.UndecodableEventError),
+        (b"[]", errors.UndecodableEventError),
+        (b'[{"candidates":', errors.UndecodableEventError),
+        (b"\xff", errors.UndecodableEventError),
+        (b"", errors.UndecodableEventError),
+    ],
+    ids=["error", "error-in-a-list", "nothing", "no-events", "cut", "no-utf8", "empty"],
+)
+def test_a_body_that_is_no_answer(body: bytes, kind: type[Exception]) -> None:
+    with pytest.raises(errors.ProviderError) as caught:
+        CODEC.decode_body(body)
+    assert type(caught.value) is kind
