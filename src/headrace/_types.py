@@ -510,7 +510,8 @@ class AIResponse:
         """
         The answer as the next turn of the conversation: its words and its complete tool calls.
 
-        Partial tool calls are left out: a vendor refuses a call whose arguments do not parse.
+        Partial tool calls are left out: a vendor refuses a call whose arguments do not parse. Reasoning is left out,
+        too: where a vendor wants it back with its signature, put `ReasoningPart`s into the message yourself.
         """
         calls = [call for call in self.tool_calls if isinstance(call, ToolCall)]
         if not calls:

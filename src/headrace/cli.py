@@ -1,5 +1,5 @@
 """
-The command line: `headrace sim` runs the simulator until Ctrl-C.
+The command line: `headrace demo` shows the main job, `headrace sim` runs the simulator until Ctrl-C.
 
 One row of `COMMANDS` a subcommand: its help, its arguments, and what runs it. Knows no vendor's format.
 """
@@ -113,6 +113,26 @@ def _log(exchange: Exchange) -> None:
     )
 
 
+# ---------------------------------------------------------------- demo
+
+
+def _demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--backend", choices=("asyncio", "trio"), default="asyncio", help="event loop (default: %(default)s)"
+    )
+    parser.add_argument("--plain", action="store_true", help="lines in place of the live view, as when piped")
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from . import demo
+
+    try:
+        return demo.run(backend=options.backend, live=False if options.plain else None)
+    except KeyboardInterrupt:
+        return 130
+
+
 COMMANDS: Final = {
+    "demo": Command("Four providers stream at once, break, and lose nothing.", _demo_arguments, _demo),
     "sim": Command("Run the vendors' simulator until Ctrl-C.", _sim_arguments, _sim),
 }

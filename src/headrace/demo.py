@@ -131,7 +131,11 @@ async def approach(provider: BaseProvider, row: Row, screen: Screen) -> None:
 
 async def play(board: Board, screen: Screen) -> None:
     """The demo itself."""
-    limits = {"openai": Limits(requests=WINDOW, tokens=60_000)}
+    limits = {
+        "anthropic": Limits(requests=50, input_tokens=50_000, output_tokens=10_000),
+        "openai": Limits(requests=WINDOW, tokens=60_000),
+        "grok": Limits(requests=60, tokens=100_000),
+    }
     async with Simulator(seed=7, limits=limits) as sim, AsyncExitStack() as stack:
         providers: dict[str, BaseProvider] = {
             "anthropic": AnthropicProvider("demo-key", base_url=sim.base_url("anthropic")),
@@ -257,10 +261,11 @@ class Live:
     def end(self, board: Board) -> None:
         """The table."""
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(*HEAD)
         for row in summary(board):
-            table.add_row(*row)
+            table.add_row(*map(Text, row))  # a meter's brackets are no markup
         self._console.print(table)
 
 

@@ -185,7 +185,7 @@ class ContentRefusedError(InvalidRequestError):
 
 
 class QuotaExceededError(RefusedError):
-    """A daily, spend or credit limit is used up. Waiting a little does not help; see `retry_at` where it is known."""
+    """A daily, spend or credit limit is used up. Waiting a little does not help."""
 
 
 class RateLimitError(RefusedError):

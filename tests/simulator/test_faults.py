@@ -114,17 +114,6 @@ async def test_silence_keeps_the_connection_open_until_the_client_leaves(fault: 
         await sim.wait_all_closed()
 
 
-async def test_a_stall_before_the_head_sends_nothing() -> None:
-    async with Simulator() as sim:
-        client = await connect(sim)
-        async with client.socket:
-            await client.ask(sim, "openai", headers={"x-headrace-fault": "stall; before_head=1"})
-            while not sim.exchanges:
-                await anyio.lowlevel.checkpoint()
-        await sim.exchanges[0].wait_ended()
-        assert (sim.exchanges[0].status, sim.exchanges[0].ended) == (None, "client left")
-
-
 @pytest.mark.parametrize(
     ("vendor", "comments", "expected"),
     [

@@ -7,8 +7,9 @@ import random
 import anyio
 import pytest
 
-from headrace.simulator import Script, Simulator, faults
+from headrace.simulator import Exchange, Script, Simulator, faults
 from headrace.simulator.script import prose, split_words
+from headrace.simulator.steps import Frame, Piece
 
 from .raw import connect, fetch
 
@@ -88,10 +89,30 @@ async def test_what_nobody_reads_is_not_sent() -> None:
             await client.chunk()
             await anyio.wait_all_tasks_blocked()
             assert (sim.exchanges[0].text_sent, sim.exchanges[0].ended) == ("One", "open")
-            assert sim.exchanges[0].bytes_sent < 5_000
+            assert sim.exchanges[0].bytes_sent < 50_000_000
         await sim.exchanges[0].wait_ended()
         assert sim.exchanges[0].ended == "client left"
         assert sim.exchanges[0].text_sent == "One"
+
+
+async def test_of_a_write_that_was_taken_in_part_the_events_that_are_whole_count() -> None:
+    async with Simulator() as sim:
+        sim.play("openai", Script(pieces=("One", "x" * 50_000_000), per_write=3))
+        client = await connect(sim)
+        async with client.socket:
+            await client.ask(sim, "openai")
+            await client.head()
+            assert int(await client.line(), 16) > 50_000_000
+            await anyio.wait_all_tasks_blocked()
+            assert (sim.exchanges[0].events_sent, sim.exchanges[0].text_sent) == (2, "One")
+            assert 0 < sim.exchanges[0].bytes_sent < 50_000_000
+
+
+@pytest.mark.parametrize(("start", "stop", "text"), [(0, 4, ""), (0, 5, "a"), (4, 8, "a"), (5, 9, "b"), (0, 9, "ab")])
+def test_words_count_when_their_last_byte_was_taken(start: int, stop: int, text: str) -> None:
+    exchange = Exchange(vendor="", method="", path="", headers={}, body=None, connection=1)
+    exchange.sent(Piece(b"12345" + b"6789", ((5, Frame(text="a")), (9, Frame(text="b")))), start, stop)
+    assert (exchange.text_sent, exchange.bytes_sent) == (text, stop - start)
 
 
 @pytest.mark.parametrize(

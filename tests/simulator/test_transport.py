@@ -238,3 +238,15 @@ async def test_late_first_holds_back_words_that_share_an_event_with_the_finish()
         start = anyio.current_time()
         response = await client.post("http://sim/gemini" + path, json=body, headers=KEYS["gemini"])
         assert (response.status_code, anyio.current_time() - start) == (200, 100)
+
+
+@pytest.mark.virtual
+async def test_a_stall_before_the_head_is_a_request_without_an_answer() -> None:
+    sim = Simulator()
+    sim.play("openai", Script(fault=faults.Stall(before_head=True)))
+    path, body = request("openai")
+    async with httpx.AsyncClient(transport=sim.transport(), timeout=None) as client:
+        with anyio.move_on_after(1_000_000) as scope:
+            await client.post("http://sim/openai/v1" + path, json=body, headers=KEYS["openai"])
+    assert scope.cancelled_caught
+    assert (sim.exchanges[0].status, sim.exchanges[0].ended, sim.open_connections) == (None, "client left", 0)

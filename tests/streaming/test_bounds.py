@@ -102,7 +102,7 @@ async def test_rule_12_aclose_from_another_task_returns_when_the_response_is_clo
 @pytest.mark.parametrize("way", ["aclose", "block", "dropped"])
 async def test_rule_12_a_stream_whose_last_words_and_end_are_one_chunk_can_be_left_unread(way: str) -> None:
     """The pump is ahead as far as it may be, and the response has ended: it must not wait for a reader that is gone."""
-    provider = Scripted(*[foreign.A] * AHEAD, AIStreamChunk("z", True, finish_reason="stop"))
+    provider = Scripted(*[foreign.A] * (AHEAD - 1), AIStreamChunk("z", True, finish_reason="stop"))
     with fail_after(5):
         async with session(provider):
             stream = provider.chat_stream(MESSAGES)
@@ -119,9 +119,9 @@ async def test_rule_12_a_stream_whose_last_words_and_end_are_one_chunk_can_be_le
 
 
 async def test_rule_12_such_a_stream_is_read_to_its_end() -> None:
-    provider = Scripted(*[foreign.A] * AHEAD, AIStreamChunk("z", True, finish_reason="stop"))
+    provider = Scripted(*[foreign.A] * (AHEAD - 1), AIStreamChunk("z", True, finish_reason="stop"))
     async with session(provider):
-        assert (await provider.chat(MESSAGES)).content == "a" * AHEAD + "z"
+        assert (await provider.chat(MESSAGES)).content == "a" * (AHEAD - 1) + "z"
 
 
 # ---------------------------------------------------------------- slots

@@ -113,17 +113,17 @@ async def test_rule_13_abandoned_while_it_waits_for_its_slot() -> None:
 async def test_rule_13_the_session_is_left_under_an_open_stream(server: RawServer, make: Make, received: str) -> None:
     script = {"nothing": (), "content": (A, B), "proof": (A, B, FINISH)}[received]
     gate = server.gate()
-    async with make(server.play(*script, gate, Fault.HANG)) as provider, create_task_group() as tasks:
-        stream = provider.chat_stream(MESSAGES)
-        before = server.requests
-        if received == "nothing":
-            tasks.start_soon(_expect, SessionClosedError, stream)
-            await soon(lambda: server.requests > before)
-        else:
-            await anext(stream)
-        if received == "proof":
-            await soon(lambda: stream._machine.due == "tail")
-        await provider.__aexit__(None, None, None)
+    before = server.requests
+    async with create_task_group() as tasks:
+        async with make(server.play(*script, gate, Fault.HANG)) as provider:
+            stream = provider.chat_stream(MESSAGES)
+            if received == "nothing":
+                tasks.start_soon(_expect, SessionClosedError, stream)
+                await soon(lambda: server.requests > before)
+            else:
+                await anext(stream)
+            if received == "proof":
+                await soon(lambda: stream._machine.due == "tail")
     gate.open()
     if received == "nothing":
         assert stream.state == "failed"

@@ -255,9 +255,10 @@ def test_what_the_format_does_not_allow_is_never_skipped(data: str) -> None:
             "overloaded_error",
             "req_1",
         ),
+        ("error", '{"type":"overloaded_error"}', errors.OverloadedError, "overloaded_error", "req_1"),
         ("error", "upstream went away", errors.ServerError, None, "req_1"),
     ],
-    ids=["overloaded", "no-event-name", "unknown-type", "a-string", "bare", "plain-text"],
+    ids=["overloaded", "no-event-name", "unknown-type", "a-string", "bare", "type-alone", "plain-text"],
 )
 def test_errors_in_mid_stream_are_typed(
     event: str, data: str, kind: type[Exception], code: str | None, request_id: str

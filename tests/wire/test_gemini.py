@@ -165,6 +165,16 @@ def test_content_without_a_field_of_ours_is_handed_on_raw(data: str, extra: dict
     assert (chunk.content, chunk.tool_calls, chunk.extra) == ("", (), (extra,))
 
 
+def test_grounding_beside_the_words_is_handed_on_unless_it_is_empty() -> None:
+    _, empty, told = feed(
+        event({"text": "a"}),
+        event({"text": "b"}, groundingMetadata={}),
+        event({"text": "c"}, groundingMetadata={"webSearchQueries": ["q"]}),
+    )
+    assert (empty.content, empty.extra) == ("b", ())
+    assert (told.content, told.extra) == ("c", ({"groundingMetadata": {"webSearchQueries": ["q"]}},))
+
+
 def test_a_signature_beside_words_or_a_call_costs_neither() -> None:
     words, call = feed(
         event({"text": "a", "thoughtSignature": "s1"}),

@@ -71,10 +71,19 @@ def test_a_stream_in_its_usual_form() -> None:
         ('{"content":"\\ud83d\\ude00\\u202f"}', "😀\u202f", "", ""),
     ],
     ids=[
-        "text", "reasoning_content", "reasoning", "both-fields", "second-field", "with-text", "refusal", "text-parts",
-        "thinking-part", "thinking-and-text", "escapes",
+        "text",
+        "reasoning_content",
+        "reasoning",
+        "both-fields",
+        "second-field",
+        "with-text",
+        "refusal",
+        "text-parts",
+        "thinking-part",
+        "thinking-and-text",
+        "escapes",
     ],
-)  # fmt: skip
+)
 def test_words_of_each_kind(fields: str, content: str, reasoning: str, refusal: str) -> None:
     chunk = one(delta(fields))
     assert (chunk.content, chunk.reasoning, chunk.refusal) == (content, reasoning, refusal)
@@ -91,15 +100,25 @@ def test_words_of_each_kind(fields: str, content: str, reasoning: str, refusal: 
         '{"choices":[{"index":0}]}',
         '{"choices":[{"index":0,"delta":null,"content_filter_offsets":{}}]}',
         '{"choices":[{"index":0,"delta":{"content":""},"finish_reason":""}]}',
-        '{"choices":[{"index":1,"delta":{"content":"the other answer"},"finish_reason":"stop"}]}',
+        '{"choices":[{"index":1,"delta":{"content":"the other answer"}}]}',
+        '{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}',
         '{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0}],"images":[]}}],"error":null,"x_groq":{"id":"r"}}',
         " ",
     ],
     ids=[
-        "empty", "no-choices", "null-choices", "prompt-filter", "no-delta", "null-delta", "empty-strings",
-        "other-choice", "empty-pieces", "blank",
+        "empty",
+        "no-choices",
+        "null-choices",
+        "prompt-filter",
+        "no-delta",
+        "null-delta",
+        "empty-strings",
+        "other-choice",
+        "other-choice-s-end",
+        "empty-pieces",
+        "blank",
     ],
-)  # fmt: skip
+)
 def test_an_event_that_brings_nothing_gives_nothing(data: str) -> None:
     assert feed(data) == [None]
 
@@ -172,7 +191,10 @@ def test_a_tool_call_in_pieces() -> None:
     ("pieces", "told"),
     [
         (
-            ('{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}', '{"index":0,"function":{"arguments":"}"}}'),
+            (
+                '{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}',
+                '{"index":0,"function":{"arguments":"}"}}',
+            ),
             (ToolCallDelta(0, "a", "f", "{"), ToolCallDelta(0, arguments="}")),
         ),
         (
@@ -191,7 +213,11 @@ def test_a_tool_call_in_pieces() -> None:
             (ToolCallDelta(0, "a", "f", "["), ToolCallDelta(0, arguments="]")),
         ),
         (
-            ('{"id":"a","function":{"name":"f"}}', '{"id":"b","function":{"name":"g"}}', '{"id":"a","function":{"arguments":"1"}}'),
+            (
+                '{"id":"a","function":{"name":"f"}}',
+                '{"id":"b","function":{"name":"g"}}',
+                '{"id":"a","function":{"arguments":"1"}}',
+            ),
             (ToolCallDelta(0, "a", "f"), ToolCallDelta(1, "b", "g"), ToolCallDelta(0, arguments="1")),
         ),
         (
@@ -208,10 +234,16 @@ def test_a_tool_call_in_pieces() -> None:
         ),
     ],
     ids=[
-        "by-index", "parallel", "new-id-under-a-used-index", "id-repeated", "without-index", "without-either",
-        "null-arguments", "arguments-an-object",
+        "by-index",
+        "parallel",
+        "new-id-under-a-used-index",
+        "id-repeated",
+        "without-index",
+        "without-either",
+        "null-arguments",
+        "arguments-an-object",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("together", [True, False], ids=["one-event", "one-each"])
 def test_which_call_a_piece_belongs_to(
     pieces: tuple[str, ...], told: tuple[ToolCallDelta, ...], together: bool
@@ -240,21 +272,39 @@ def test_the_old_function_call_is_a_tool_call_without_an_id() -> None:
         (delta('{"audio":{"data":"AA=="}}'), ({"audio": {"data": "AA=="}},)),
         (delta('{"images":[{"x":1}]}'), ({"images": [{"x": 1}]},)),
         (delta('{"content":{"answer":42}}'), ({"content": {"answer": 42}},)),
-        (delta('{"content":[{"type":"reference","reference_ids":[1]}]}'), ({"content": {"type": "reference", "reference_ids": [1]}},)),
+        (
+            delta('{"content":[{"type":"reference","reference_ids":[1]}]}'),
+            ({"content": {"type": "reference", "reference_ids": [1]}},),
+        ),
         (delta('{"reasoning_details":[{"data":"xx"}]}'), ({"reasoning_details": [{"data": "xx"}]},)),
         (delta('{"reasoning":"r","reasoning_details":[{"text":"r"}]}'), ()),
-        (delta('{"reasoning":"r","reasoning_details":[{"signature":"s"}]}'), ({"reasoning_details": [{"signature": "s"}]},)),
+        (
+            delta('{"reasoning":"r","reasoning_details":[{"signature":"s"}]}'),
+            ({"reasoning_details": [{"signature": "s"}]},),
+        ),
         (
             '{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[{"logprob":-1}],"refusal":null}}]}',
             ({"logprobs": {"content": [{"logprob": -1}], "refusal": None}},),
         ),
         ('{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":null,"refusal":null}}]}', ()),
+        ('{"citations":["u"],"choices":[{"index":0,"delta":{"content":"a"}}]}', ({"citations": ["u"]},)),
+        ('{"search_results":["u"],"choices":[{"index":0,"delta":{"content":"a"}}]}', ({"search_results": ["u"]},)),
     ],
     ids=[
-        "annotations", "audio", "images", "content-object", "unknown-part", "encrypted-reasoning", "reasoning-twice",
-        "signature", "logprobs", "no-logprobs",
+        "annotations",
+        "audio",
+        "images",
+        "content-object",
+        "unknown-part",
+        "encrypted-reasoning",
+        "reasoning-twice",
+        "signature",
+        "logprobs",
+        "no-logprobs",
+        "citations",
+        "search-results",
     ],
-)  # fmt: skip
+)
 def test_content_without_a_field_of_its_own_is_handed_on(data: str, extra: tuple[object, ...]) -> None:
     assert one(data).extra == extra
 
@@ -285,8 +335,9 @@ FULL = (
         '{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}],"usage":' + FULL + "}",
         '{"choices":[{"index":0,"delta":{}}],"x_groq":{"usage":' + FULL + "}}",
         '{"choices":[{"index":0,"delta":{},"usage":' + FULL + "}]}",
+        '{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":' + FULL + "}",
     ],
-    ids=["of-its-own", "with-the-last-content", "x_groq", "in-the-choice"],
+    ids=["of-its-own", "with-the-last-content", "x_groq", "in-the-choice", "with-every-content"],
 )
 def test_usage_is_found_where_servers_put_it(data: str) -> None:
     chunk = one(data)
@@ -353,23 +404,60 @@ def test_an_unknown_count_stays_unknown() -> None:
     ("event", "data", "kind", "code"),
     [
         ("message", '{"error":{"message":"m","type":"server_error","code":null}}', errors.ServerError, "server_error"),
-        ("message", '{"error":{"message":"m","code":502},"choices":[{"delta":{"content":""}}]}', errors.ServerError, "502"),
+        (
+            "message",
+            '{"error":{"message":"m","code":502},"choices":[{"delta":{"content":""}}]}',
+            errors.ServerError,
+            "502",
+        ),
         ("message", '{"error":{"message":"m","code":429}}', errors.RateLimitError, "429"),
         ("message", '{"error":"something broke"}', errors.ServerError, None),
         ("message", '{"choices":[{"index":0,"error":{"code":503,"message":"m"}}]}', errors.OverloadedError, "503"),
         ("message", '{"choices":[{"index":0,"delta":{},"finish_reason":"error"}]}', errors.ServerError, None),
-        ("message", '[{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}]', errors.InvalidRequestError, "400"),
-        ("message", '{"object":"error","message":"m","type":"BadRequestError","code":400}', errors.InvalidRequestError, "BadRequestError"),
-        ("error", '{"error":{"message":"m","code":"tool_use_failed","status_code":400}}', errors.InvalidRequestError, "tool_use_failed"),
+        (
+            "message",
+            '[{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}]',
+            errors.InvalidRequestError,
+            "400",
+        ),
+        (
+            "message",
+            '{"object":"error","message":"m","type":"BadRequestError","code":400}',
+            errors.InvalidRequestError,
+            "BadRequestError",
+        ),
+        (
+            "error",
+            '{"error":{"message":"m","code":"tool_use_failed","status_code":400}}',
+            errors.InvalidRequestError,
+            "tool_use_failed",
+        ),
         ("error", "the connection to the engine was lost", errors.ServerError, None),
         ("error", '{"detail":"failed to decode"}', errors.ServerError, None),
-        ("message", '{"error":{"message":"quota","code":"insufficient_quota"}}', errors.QuotaExceededError, "insufficient_quota"),
+        ("error", '{"choices":[{"index":0,"delta":{"content":"a"}}]}', errors.ServerError, None),
+        (
+            "message",
+            '{"error":{"message":"quota","code":"insufficient_quota"}}',
+            errors.QuotaExceededError,
+            "insufficient_quota",
+        ),
     ],
     ids=[
-        "type", "beside-choices", "status-as-code", "a-string", "in-the-choice", "finish-reason", "in-a-list",
-        "flat", "status_code", "plain-text", "detail", "quota",
+        "type",
+        "beside-choices",
+        "status-as-code",
+        "a-string",
+        "in-the-choice",
+        "finish-reason",
+        "in-a-list",
+        "flat",
+        "status_code",
+        "plain-text",
+        "detail",
+        "in-the-shape-of-words",
+        "quota",
     ],
-)  # fmt: skip
+)
 def test_an_error_in_mid_stream_is_what_the_same_refusal_would_be(
     event: str, data: str, kind: type[Exception], code: str | None
 ) -> None:
@@ -412,11 +500,40 @@ def test_an_event_that_cannot_be_decoded_is_never_skipped(data: str) -> None:
         feed(data)
 
 
-KEYS = st.sampled_from([
-    "choices", "delta", "message", "content", "index", "finish_reason", "tool_calls", "function", "function_call", "id",
-    "name", "arguments", "usage", "error", "code", "type", "text", "thinking", "model", "x_groq", "citations", "metadata",
-    "prompt_tokens", "prompt_tokens_details", "reasoning", "reasoning_details", "logprobs", "raw", "headers", "detail",
-])  # fmt: skip
+KEYS = st.sampled_from(
+    [
+        "choices",
+        "delta",
+        "message",
+        "content",
+        "index",
+        "finish_reason",
+        "tool_calls",
+        "function",
+        "function_call",
+        "id",
+        "name",
+        "arguments",
+        "usage",
+        "error",
+        "code",
+        "type",
+        "text",
+        "thinking",
+        "model",
+        "x_groq",
+        "citations",
+        "metadata",
+        "prompt_tokens",
+        "prompt_tokens_details",
+        "reasoning",
+        "reasoning_details",
+        "logprobs",
+        "raw",
+        "headers",
+        "detail",
+    ]
+)
 VALUES = st.recursive(
     st.none()
     | st.booleans()

@@ -285,7 +285,8 @@ def _blown_up(packer: zlib._Compress, size: int) -> Iterator[Piece]:
     block = b"0" * BLOCK
     for start in range(0, size, BLOCK):
         yield Piece(packer.compress(block[: size - start]))
-    yield Piece(packer.compress(b"\n\n") + packer.flush(zlib.Z_SYNC_FLUSH), ((0, Frame(kind="fault")),))
+    last = packer.compress(b"\n\n") + packer.flush(zlib.Z_SYNC_FLUSH)
+    yield Piece(last, ((len(last), Frame(kind="fault")),))
 
 
 def _truncated(steps: Iterable[Step], after_events: int) -> Iterator[Step]:

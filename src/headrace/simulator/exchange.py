@@ -74,12 +74,12 @@ class Exchange:
         """Return when `ended` is no longer "open"."""
         await self._over.wait()
 
-    def sent(self, piece: Piece, count: int) -> None:
-        """The first `count` bytes of `piece` were handed over."""
-        self.bytes_sent += count
+    def sent(self, piece: Piece, start: int, stop: int) -> None:
+        """The bytes of `piece` from `start` to `stop` were handed over."""
+        self.bytes_sent += stop - start
         for end, frame in piece.marks:
-            if end > count:
-                break
+            if not start < end <= stop:
+                continue
             if frame.kind == "fault" and self._good is None:
                 self._good = len(self._text)
             self.events_sent += frame.is_event

@@ -224,14 +224,15 @@ class _Connection:
     async def _send_piece(self, exchange: Exchange, piece: Piece, head: Head) -> None:
         data = self._http.send(h11.Data(data=piece.data)) or b"" if head.true else piece.data
         coding = len(data) - len(piece.data)  # chunked: a line before, an empty one after
-        count = 0
-        try:
-            while count < len(data):
-                count += await self._send_some(memoryview(data)[count:])
-        finally:  # no await between the kernel's word and the book: nobody can have seen what is not in it
-            exchange.sent(piece, min(max(0, count - max(0, coding - 2)), len(piece.data)))
-            if head.true and exchange.bytes_sent == head.length:
-                exchange.end("complete")  # who counts the bytes may leave now
+        count = told = 0
+        while count < len(data):
+            count += await self._send_some(memoryview(data)[count:])
+            # No await between the kernel's word and the book: nobody can have read what is not written there.
+            body = min(max(0, count - max(0, coding - 2)), len(piece.data))
+            exchange.sent(piece, told, body)
+            told = body
+        if head.true and exchange.bytes_sent == head.length:
+            exchange.end("complete")  # who counts the bytes may leave now
         await anyio.lowlevel.checkpoint()
 
     async def _cut(self, exchange: Exchange, *, reset: bool) -> None:

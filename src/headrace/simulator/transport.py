@@ -106,7 +106,7 @@ class _Body(httpx.AsyncByteStream):
         for step in self._steps:
             match step:
                 case Piece():
-                    self._exchange.sent(step, len(step.data))
+                    self._exchange.sent(step, 0, len(step.data))
                     data = step.data
                     if self._length is not None:
                         data = data[: self._length - self._given]  # what is beyond belongs to no response

@@ -60,11 +60,11 @@ class Framing:
     """
     The text of one stream. What is fed comes out as whole lines, each ended by a line feed.
 
-    `unread` counts the bytes since the last complete event; whoever takes an event resets it. `broken` is a bad byte whose
-    error is still to be raised: what stood before it was returned first.
+    `unread` counts the bytes since the last complete event; whoever takes an event resets it. `broken` is a bad byte
+    whose error is still to be raised: what stood before it was returned first.
     """
 
-    __slots__ = ("_cr", "_first", "_held", "_inflate", "_json", "_partial", "_total", "broken", "unread")
+    __slots__ = ("_cr", "_first", "_held", "_inflate", "_json", "_partial", "_smooth", "_total", "broken", "unread")
 
     def __init__(self, coding: str = "") -> None:
         self._inflate = inflater(coding)
@@ -74,6 +74,7 @@ class Framing:
         self._first, self._cr = True, False
         self.broken: Undecodable | None = None
         self._total = self.unread = 0
+        self._smooth = False  # nothing is pending, and nothing is compressed: the common case, in one step
 
     def feed(self, data: bytes) -> str:
         """
@@ -83,17 +84,29 @@ class Framing:
             Undecodable: invalid UTF-8, a bound passed, or a body that is not of its coding. What stood before the bad
                 byte has been returned first.
         """
+        if self._smooth:
+            try:
+                text = data.decode()
+            except UnicodeDecodeError:
+                pass
+            else:
+                if (
+                    text.endswith("\n")
+                    and "\r" not in text
+                    and not text.startswith(_STRAY)
+                    # An event of one line has no other line that could be stray; that is the cheaper question.
+                    and ("\n" not in text[:-2] or ("\n{" not in text and "\nerror:" not in text))
+                ):
+                    self._count(len(data))
+                    return text
+        return self._feed_with_care(data)
+
+    def _feed_with_care(self, data: bytes) -> str:
         if self.broken is not None:
             raise self.broken
         if self._inflate is not None:
             data = self._inflate.feed(data)
-        size = len(data)
-        self.unread += size
-        self._total += size
-        if self.unread > EVENT_BYTES:
-            raise Undecodable(f"more than {EVENT_BYTES} bytes without a complete event")
-        if self._total > STREAM_BYTES:
-            raise Undecodable(f"more than {STREAM_BYTES} bytes in one stream")
+        self._count(len(data))
         text = self._decoded(data)
         if self._first and text:
             self._first, text = False, text.removeprefix("\ufeff")
@@ -103,7 +116,17 @@ class Framing:
             text = self._whole_lines(text)
         if self._json is not None or text.startswith(_STRAY) or "\n{" in text or "\nerror:" in text:
             text = self._framed(text)
+        pending = (self._partial, self._held, self._first, self._cr, self.broken, self._json is not None, self._inflate)
+        self._smooth = not any(pending)
         return text
+
+    def _count(self, size: int) -> None:
+        self.unread += size
+        self._total += size
+        if self.unread > EVENT_BYTES:
+            raise Undecodable(f"more than {EVENT_BYTES} bytes without a complete event")
+        if self._total > STREAM_BYTES:
+            raise Undecodable(f"more than {STREAM_BYTES} bytes in one stream")
 
     def end(self) -> str:
         """

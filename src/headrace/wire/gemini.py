@@ -193,19 +193,19 @@ class _Pieces:
 class _Decoder:
     """The state of one stream: its calls so far, and what its first and its last event told."""
 
-    __slots__ = ("_called", "_calls", "_closed", "model", "raw_finish_reason", "request_id")
+    __slots__ = ("_begun", "_called", "_calls", "_closed", "model", "raw_finish_reason", "request_id")
 
     def __init__(self, request_id: str | None) -> None:
         self.request_id = request_id
         self.model: str | None = None
         self.raw_finish_reason: str | None = None
         self._calls = 0
-        self._called = self._closed = False
+        self._begun = self._called = self._closed = False
 
     def feed(self, event: str, data: str) -> AIStreamChunk | None:
         """See `StreamDecoder.feed`. The format has no event names."""
         del event
-        if self.model is not None and not self._closed:
+        if self._begun and not self._closed:
             try:
                 found = _decode_text(data)
                 part = found.candidates[0].content.parts[0]
@@ -215,6 +215,7 @@ class _Decoder:
                 return AIStreamChunk(part.text, False, told) if part.text or told is not None else None
             except MALFORMED:
                 pass  # not the common event
+        self._begun = True
         return None if self._closed else self._with_care(data)
 
     def _with_care(self, data: str) -> AIStreamChunk | None:

@@ -21,7 +21,7 @@ from .._types import AIMessage, AIStreamChunk, ChunkMeta, GenerationConfig, Usag
 from ..errors import ProviderError
 from . import _openai_request
 from ._codec import Encoded, undecodable
-from ._openai_chunks import Choice, Delta, Event, ToolCalls, decode_event, read_content
+from ._openai_chunks import Choice, Delta, Event, ToolCalls, decode_event, decode_plain, read_content
 from ._openai_errors import has_error, typed_error
 from ._openai_request import COMPATIBLE, GROK, OPENAI, Quirks
 from ._shared import MALFORMED, as_count, as_map, dump, load, usage
@@ -89,7 +89,16 @@ def _as_event(value: object) -> object:
 class ChatDecoder:
     """One stream of Chat Completions; see `StreamDecoder`."""
 
-    __slots__ = ("_calls", "_finished", "_model", "_provider", "_quirks", "_refused", "_request_id", "_sources")
+    __slots__ = (
+        "_calls",
+        "_finished",
+        "_model",
+        "_provider",
+        "_quirks",
+        "_refused",
+        "_request_id",
+        "_sources",
+    )
 
     def __init__(self, codec: ChatCodec, request_id: str | None) -> None:
         self._provider, self._quirks, self._request_id = codec.provider, codec.quirks, request_id
@@ -100,6 +109,20 @@ class ChatDecoder:
 
     def feed(self, event: str, data: str) -> AIStreamChunk | None:
         """See `StreamDecoder.feed`."""
+        try:
+            told = decode_plain(data)
+        except MALFORMED:
+            pass  # not the common event
+        else:
+            if told.model == self._model and event != "error":
+                delta = told.choices[0].delta
+                text = delta.content
+                if thoughts := delta.reasoning_content or delta.reasoning:
+                    return AIStreamChunk(text or "", reasoning=thoughts)
+                return AIStreamChunk(text) if text else None
+        return self._with_care(event, data)
+
+    def _with_care(self, event: str, data: str) -> AIStreamChunk | None:
         if event == "error":
             raise self._error(data)
         if data.startswith("[DONE]"):
@@ -108,40 +131,7 @@ class ChatDecoder:
             told = decode_event(data)
         except MALFORMED as exc:
             return self._no_event(data, exc)
-        # Nearly every event is one piece of text or of reasoning and nothing else.
-        choices = told.choices
-        if (
-            choices is not None
-            and len(choices) == 1
-            and told.usage is None
-            and told.error is None
-            and told.model == self._model
-            and told.x_groq is None
-            and told.citations is None
-            and told.search_results is None
-        ):
-            choice = choices[0]
-            delta = choice.delta
-            if (
-                delta is not None
-                and choice.finish_reason is None
-                and choice.index == 0
-                and choice.logprobs is None
-                and choice.usage is None
-                and choice.error is None
-                and delta.tool_calls is None
-                and delta.refusal is None
-                and delta.function_call is None
-                and delta.reasoning_details is None
-                and delta.annotations is None
-                and delta.audio is None
-                and delta.images is None
-                and ((text := delta.content) is None or isinstance(text, str))
-            ):
-                if thoughts := delta.reasoning_content or delta.reasoning:
-                    return AIStreamChunk(text or "", reasoning=thoughts)
-                return AIStreamChunk(text) if text else None
-        elif choices is None and has_error(load(data)):
+        if told.choices is None and has_error(load(data)):
             raise self._error(data)
         return self.take(told)
 

@@ -160,8 +160,9 @@ class Gemini(Vendor):
         return {"usageMetadata": usage, "modelVersion": turn.model, "responseId": ident}
 
     def more(self, turn: Turn, text: str) -> list[Frame]:
-        frame = self._frame(turn, [{"text": text}], len(turn.pieces) + 1, len(turn.thoughts), text=text)
-        return [frame]
+        tokens = turn.tokens  # counts do not fall again after the finish
+        spoken = tokens.completion - tokens.reasoning
+        return [self._frame(turn, [{"text": text}], spoken, tokens.reasoning, text=text)]
 
     def unknown(self) -> Frame:
         return Frame(self.dumps({"modelStatus": {"modelStage": "STABLE"}}), kind="noise")
