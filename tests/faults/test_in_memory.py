@@ -14,12 +14,12 @@ import pytest
 from anyio import current_time
 
 from headrace import AIStreamChunk, Deadlines
-from headrace.errors import StreamTimeoutError, TruncatedStreamError
+from headrace.errors import DeadlineKind, StreamTimeoutError, TruncatedStreamError
 from headrace.providers.base import BaseProvider
 from headrace.simulator import Framing, Script, Simulator, faults
 from headrace.testing import assert_idle
 
-from .rows import MARKER, MESSAGES, PIECES, PROVIDERS, Row, table
+from .rows import MARKER, MESSAGES, PIECES, PROVIDERS, Row, of, table
 from .test_after_content import AFTER, assert_ends
 from .test_before_content import BEFORE, STALLED, assert_fails
 
@@ -40,10 +40,25 @@ PREFIX: Final = {"anthropic": "/anthropic", "gemini": "/gemini", "grok": "/grok/
 
 
 def patient(row: Row) -> Row:
-    """With the deadlines that hold by default: of two that may fall, the sooner one."""
-    is_silent = any(isinstance(fault, faults.Stall) for fault in row.faults)
-    late = "idle" if is_silent and row.late else row.late
-    return replace(row, deadlines=Deadlines(), late=late)
+    """With the deadlines that hold by default, and silences that reach them: of two that may fall, the sooner one."""
+    match of(row.fault, "openai") if row.late else None:
+        case faults.Stall() | faults.LateFirst():
+            late: DeadlineKind | None = "idle"
+        case _:
+            late = row.late
+    fault = {vendor: lasting(of(row.fault, vendor)) for vendor in PROVIDERS}
+    return replace(row, fault=fault, deadlines=Deadlines(), late=late)
+
+
+def lasting(fault: faults.Fault | None) -> faults.Fault | None:
+    """The fault at a vendor's pace."""
+    match fault:
+        case faults.Pings():
+            return replace(fault, interval=15)
+        case faults.LateFirst():
+            return replace(fault, seconds=700)
+        case _:
+            return fault
 
 
 @table(AFTER)

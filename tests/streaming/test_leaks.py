@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
-import warnings
-from typing import Literal
 
-import anyio
 import pytest
 from anyio import create_task_group, move_on_after, to_thread
 
@@ -122,6 +118,7 @@ async def test_rule_13_the_session_is_left_under_an_open_stream(server: RawServe
                 await soon(lambda: server.requests > before)
             else:
                 await anext(stream)
+                await soon(lambda: stream.partial_content == "ab")
             if received == "proof":
                 await soon(lambda: stream._machine.due == "tail")
     gate.open()
@@ -139,44 +136,6 @@ async def test_rule_13_the_session_is_left_under_an_open_stream(server: RawServe
 async def _expect(kind: type[Exception], stream: ChatStream) -> None:
     with pytest.raises(kind):
         await drain(stream)
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_rule_13_a_handle_that_outlives_its_loop_is_silent(backend: Literal["asyncio", "trio"]) -> None:
-    kept: list[ChatStream] = []
-
-    async def main() -> None:
-        async with Scripted(foreign.A, HANG) as provider:
-            kept.append(provider.chat_stream(MESSAGES))
-            await anext(kept[0])
-            kept.append(provider.chat_stream(MESSAGES))
-
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-        unraisable: list[object] = []
-        patch.setattr(sys, "unraisablehook", unraisable.append)
-        warnings.simplefilter("error")
-        anyio.run(main, backend=backend)
-        assert kept[0].response.state == "interrupted"
-        kept.clear()
-        gc.collect()
-        assert not unraisable
-
-
-def test_rule_13_a_loop_that_is_stopped_without_its_sessions_end_is_no_silence() -> None:
-    """asyncio cancels what is left when it shuts down; the stream's record stays, and says why it ended."""
-    kept: list[ChatStream] = []
-
-    async def main() -> None:
-        provider = Scripted(foreign.A, HANG)
-        await provider.__aenter__()
-        kept.append(provider.chat_stream(MESSAGES))
-        await anext(kept[0])
-
-    asyncio.run(main())
-    assert (kept[0].response.state, kept[0].partial_content) == ("interrupted", "a")
-    assert "the event loop was shut down" in str(kept[0].interruption)
-    kept.clear()
-    gc.collect()
 
 
 # ---------------------------------------------------------------- connections

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from headrace import errors
 from headrace._types import AIStreamChunk, ToolCallDelta
+from headrace.wire._codec import SaidThenFailed
 from headrace.wire.openai import COMPATIBLE, GROK, ChatCodec
 
 CODEC = ChatCodec("openai")
@@ -469,6 +470,20 @@ def test_an_error_in_mid_stream_is_what_the_same_refusal_would_be(
 
 
 @pytest.mark.parametrize(
+    "rest",
+    ['"error":{"message":"boom","code":502}', '"x":1'],
+    ids=["an error beside the choices", "the finish reason is an error"],
+)
+def test_words_in_an_event_that_is_an_error_are_not_lost(rest: str) -> None:
+    reason = "null" if "boom" in rest else '"error"'
+    data = f'{{"choices":[{{"index":0,"delta":{{"content":"last words"}},"finish_reason":{reason}}}],{rest}}}'
+    with pytest.raises(SaidThenFailed) as caught:
+        OTHER.decoder().feed("message", data)
+    assert caught.value.chunk.content == "last words" and caught.value.chunk.finish_reason is None
+    assert isinstance(caught.value.error, errors.ProviderError)
+
+
+@pytest.mark.parametrize(
     "data",
     [
         "nonsense",
@@ -559,6 +574,8 @@ def test_any_event_gives_a_chunk_or_nothing_or_an_error_of_ours(value: object, e
             told: object = codec.decoder().feed(event, json.dumps(value))
         except errors.ProviderError as exc:
             told = exc
+        except SaidThenFailed as both:
+            told = both.error
         assert told is None or isinstance(told, AIStreamChunk | errors.ProviderError)
 
 

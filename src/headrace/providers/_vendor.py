@@ -36,7 +36,7 @@ from ..errors import (
     TruncatedStreamError,
     UndecodableEventError,
 )
-from ..wire._codec import Codec
+from ..wire._codec import Codec, SaidThenFailed
 from .base import BaseProvider, ProviderOptions
 
 __all__ = ("ApiKey", "Vendor", "VendorOptions", "VendorProvider")
@@ -194,6 +194,9 @@ class VendorProvider(BaseProvider):
                     if guard.at_eof:
                         raise self._cut_inside_event(exc) from exc
                     raise
+                except SaidThenFailed as both:
+                    yield both.chunk  # noqa: ASYNC119  # as above
+                    raise both.error from None
                 if chunk is not None:
                     yield chunk  # noqa: ASYNC119  # as above
 

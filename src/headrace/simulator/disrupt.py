@@ -159,14 +159,14 @@ def written(loose: Iterable[Loose], framing: Framing, usual: LineEnd, unknown: C
                 held = None
             yield item
             continue
-        text = lead + _encoded(item, framing, end, events)
-        if framing.unknown_events and events % 2 == 1 and item.is_content:
-            text += _encoded(unknown(), framing, end, events)
-        lead, events = "", events + 1
-        data = text.encode("utf-8")
+        data = (lead + _encoded(item, framing, end, events)).encode("utf-8")
         if item.swap is not None:
             data = data.replace(*item.swap)
-        piece = Piece(data, ((len(data), item),))
+        mark = len(data) - data.endswith(b"\r\n")  # the CR ends the empty line, whatever comes after it
+        if framing.unknown_events and events % 2 == 1 and item.is_content:
+            data += _encoded(unknown(), framing, end, events).encode("utf-8")
+        lead, events = "", events + 1
+        piece = Piece(data, ((mark, item),))
         if not framing.no_final_blank:
             yield piece
             continue
@@ -174,9 +174,8 @@ def written(loose: Iterable[Loose], framing: Framing, usual: LineEnd, unknown: C
             yield held
         held = piece
     if held is not None:
-        frame = held.marks[-1][1]
         data = held.data.removesuffix(end.encode())
-        yield Piece(data, ((len(data), frame),))
+        yield Piece(data, tuple((min(mark, len(data)), frame) for mark, frame in held.marks))
 
 
 def _encoded(frame: Frame, framing: Framing, end: str, index: int) -> str:

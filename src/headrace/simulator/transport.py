@@ -77,9 +77,9 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
         exchange.end("complete")
         raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
 
-    def release(self, exchange: Exchange) -> None:
-        """The response of `exchange` was closed."""
-        if exchange.ended == "complete":
+    def release(self, exchange: Exchange, *, keep: bool) -> None:
+        """The response of `exchange` was closed; `keep` says whether its connection may be used again."""
+        if exchange.ended == "complete" and keep:
             self._idle.append(exchange.connection)
         else:
             exchange.end("client left")
@@ -91,7 +91,7 @@ class _Body(httpx.AsyncByteStream):
 
     def __init__(self, transport: SimulatorTransport, exchange: Exchange, head: Head, steps: Iterator[Step]) -> None:
         self._transport, self._exchange, self._steps = transport, exchange, steps
-        self._length = head.length
+        self._length, self._true = head.length, head.true
         self._given = 0
         self._closed = False
         self._hidden = exchange.method == "HEAD"
@@ -130,7 +130,7 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         if not self._closed:
             self._closed = True
-            self._transport.release(self._exchange)
+            self._transport.release(self._exchange, keep=self._true)
 
     def _incomplete(self) -> httpx.RemoteProtocolError:
         what = "incomplete chunked read"

@@ -13,7 +13,7 @@ from typing import Protocol
 from .._types import AIMessage, AIStreamChunk, GenerationConfig
 from ..errors import ProviderError, UndecodableEventError
 
-__all__ = ("Codec", "Encoded", "StreamDecoder", "undecodable")
+__all__ = ("Codec", "Encoded", "SaidThenFailed", "StreamDecoder", "undecodable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,14 @@ class Encoded:
     path: str
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class SaidThenFailed(Exception):  # noqa: N818  # no error of ours: it carries one
+    """One event brought words and an error: first the words are handed on, then the error is raised."""
+
+    def __init__(self, chunk: AIStreamChunk, error: ProviderError) -> None:
+        super().__init__(chunk, error)
+        self.chunk, self.error = chunk, error
 
 
 class StreamDecoder(Protocol):
@@ -40,6 +48,7 @@ class StreamDecoder(Protocol):
         Raises:
             UndecodableEventError: the event is not what the format allows.
             ProviderError: the vendor's error in mid-stream, as the class that the same HTTP error would be.
+            SaidThenFailed: the same, in an event that brings words as well.
         """
         ...
 

@@ -20,7 +20,7 @@ import msgspec
 from .._types import AIMessage, AIStreamChunk, ChunkMeta, GenerationConfig, Usage, UsageSource
 from ..errors import ProviderError
 from . import _openai_request
-from ._codec import Encoded, undecodable
+from ._codec import Encoded, SaidThenFailed, undecodable
 from ._openai_chunks import Choice, Delta, Event, ToolCalls, decode_event, decode_plain, read_content
 from ._openai_errors import has_error, typed_error
 from ._openai_request import COMPATIBLE, GROK, OPENAI, Quirks
@@ -138,14 +138,20 @@ class ChatDecoder:
     def take(self, event: Event) -> AIStreamChunk | None:
         """The chunk for an event that has been read, or None if it brings nothing."""
         choice = _first(event.choices or [])
-        if (error := event.error or choice.error) or choice.finish_reason == "error":
-            words = error or {"message": "the answer ended with finish_reason 'error'"}
-            raise self._error(dump({"error": words}, provider=self._provider).decode())
         delta = choice.delta or Delta()
         content, thoughts, extra = read_content(delta)
         refusal = delta.refusal or ""
         tool_calls = self._calls.take(delta) if delta.tool_calls or delta.function_call else ()
         extra += self._extra(event, choice, delta)
+        error = event.error or choice.error
+        if choice.finish_reason == "error":
+            error = error or {"message": "the answer ended with finish_reason 'error'"}
+        if error:
+            failure = self._error(dump({"error": error}, provider=self._provider).decode())
+            if content or thoughts or refusal or tool_calls:
+                said = AIStreamChunk(content, reasoning=thoughts, refusal=refusal, tool_calls=tool_calls)
+                raise SaidThenFailed(said, failure)
+            raise failure
         reason = choice.finish_reason or None
         self._refused |= bool(refusal)
         self._finished |= reason is not None

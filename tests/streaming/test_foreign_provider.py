@@ -1,0 +1,137 @@
+"""A provider of somebody else's needs one method, and its stream keeps every promise."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Self
+
+import pytest
+from anyio import create_task_group
+
+from headrace import AIMessage, AIResponse, AIStreamChunk, GenerationConfig, StreamInterruptedError
+from headrace.errors import TruncatedStreamError
+from headrace.providers.base import BaseProvider
+
+from ..leaks import session
+from .foreign import DONE, FINISH, NOTHING, A, B, Scripted
+from .words import MESSAGES, drain, text
+
+pytestmark = pytest.mark.usefixtures("leak_check")
+
+
+class OnlyRaw(BaseProvider):
+    async def _raw_chat_stream(
+        self, messages: Sequence[AIMessage], config: GenerationConfig | None = None
+    ) -> AsyncIterator[AIStreamChunk]:
+        for word in messages[-1].text.split():
+            yield AIStreamChunk(word)
+        yield AIStreamChunk("", finish_reason="stop")
+
+
+class OnlyChat(BaseProvider):
+    async def chat(self, messages: Sequence[AIMessage], config: GenerationConfig | None = None) -> AIResponse:
+        return AIResponse("an answer", "mine", "small", finish_reason="length", request_id="r1", reasoning="hm")
+
+
+async def test_one_generator_is_a_provider() -> None:
+    async with session(OnlyRaw()) as provider:
+        stream = provider.chat_stream([AIMessage("user", "hello world")])
+        assert [chunk.content for chunk in await drain(stream)] == ["hello", "world", ""]
+        assert stream.state == "finished"
+        assert (await provider.generate("hi there")).content == "hithere"
+
+
+async def test_one_chat_method_is_a_provider_that_streams() -> None:
+    async with session(OnlyChat()) as provider:
+        stream = provider.chat_stream(MESSAGES)
+        first, last = await drain(stream)
+        assert (first.content, first.reasoning, last.finish_reason) == ("an answer", "hm", "length")
+        assert (stream.response.request_id, stream.response.model, stream.state) == ("r1", "small", "finished")
+
+
+async def test_a_provider_with_neither_says_so() -> None:
+    async with session(BaseProvider()) as provider:
+        with pytest.raises(TypeError, match="neither _raw_chat_stream"):
+            await provider.chat_stream(MESSAGES).collect()
+
+
+async def test_a_generator_that_raises_is_cut_after_content_and_failed_before() -> None:
+    async with session(Scripted(A, KeyError("theirs"))) as provider:
+        stream = provider.chat_stream(MESSAGES)
+        assert [chunk.is_marker for chunk in await drain(stream)] == [False, True]
+        with pytest.raises(StreamInterruptedError) as caught:
+            stream.raise_for_interruption()
+        assert isinstance(caught.value.cause, KeyError)
+    async with session(Scripted(KeyError("theirs"))) as provider:
+        with pytest.raises(KeyError, match="theirs"):
+            await provider.chat_stream(MESSAGES).collect()
+
+
+async def test_a_generator_that_ends_without_a_finish_reason_was_cut() -> None:
+    async with session(Scripted(A, B)) as provider:
+        stream = provider.chat_stream(MESSAGES)
+        got = await drain(stream)
+        assert (text(got), got[-1].is_marker, stream.state) == ("ab", True, "interrupted")
+    async with session(Scripted()) as provider:
+        with pytest.raises(TruncatedStreamError, match="ended after 0 characters without a finish reason"):
+            await provider.chat_stream(MESSAGES).collect()
+
+
+async def test_what_has_no_field_waits_for_the_first_content() -> None:
+    extra = AIStreamChunk("", extra=({"source": "web"},))
+    async with session(Scripted(NOTHING, extra, extra, A, FINISH)) as provider:
+        first, last = await drain(provider.chat_stream(MESSAGES))
+        assert (first.content, first.extra) == ("a", ({"source": "web"}, {"source": "web"}))
+        assert last.extra == ()
+
+
+async def test_a_stream_may_be_any_async_iterator() -> None:
+    class Steps:
+        def __init__(self) -> None:
+            self.left = [replace(A), replace(FINISH), replace(DONE)]
+
+        def __aiter__(self) -> Self:
+            return self
+
+        async def __anext__(self) -> AIStreamChunk:
+            if not self.left:
+                raise StopAsyncIteration
+            return self.left.pop(0)
+
+    class Odd(BaseProvider):
+        def _raw_chat_stream(self, messages, config=None) -> AsyncIterator[AIStreamChunk]:
+            return Steps()
+
+    async with session(Odd()) as provider:
+        assert (await provider.chat_stream(MESSAGES).collect()).content == "a"
+
+
+async def test_the_generator_is_closed_in_the_task_that_ran_it() -> None:
+    """A task group inside it, around no yield, is allowed: it is entered and left in one task."""
+
+    class Grouped(BaseProvider):
+        async def _raw_chat_stream(self, messages, config=None) -> AsyncIterator[AIStreamChunk]:
+            got: list[str] = []
+
+            async def fetch(part: str) -> None:
+                got.append(part)
+
+            async with create_task_group() as tasks:
+                tasks.start_soon(fetch, "a")
+            yield AIStreamChunk(got[0])
+            yield AIStreamChunk("", finish_reason="stop")
+
+    async with session(Grouped()) as provider:
+        assert (await provider.chat_stream(MESSAGES).collect()).content == "a"
+        async for _ in provider.chat_stream(MESSAGES):
+            break
+
+
+async def test_a_provider_that_skips_the_base_initialiser_works() -> None:
+    class Careless(OnlyRaw):
+        def __init__(self) -> None:
+            self.anything = 1
+
+    async with session(Careless()) as provider:
+        assert (await provider.generate("hi")).content == "hi"

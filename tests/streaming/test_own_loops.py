@@ -1,0 +1,89 @@
+"""Rules 9 and 13 where a loop ends: exits that strike the pump, handles that outlive it. Each test runs loops of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import warnings
+from collections.abc import AsyncIterator
+from typing import Literal
+
+import anyio
+import pytest
+from anyio import sleep
+
+from headrace import AIStreamChunk, ChatStream
+
+from . import foreign
+from .foreign import HANG, Scripted
+from .words import MESSAGES
+
+
+class Struck(Scripted):
+    """Its stream is struck after a word."""
+
+    def __init__(self, kind: type[BaseException]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    async def _raw_chat_stream(self, messages, config=None) -> AsyncIterator[AIStreamChunk]:
+        yield AIStreamChunk("a")
+        await sleep(0.01)
+        raise self.kind
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_rule_09_an_exit_in_the_pump_passes_bare_and_is_no_marker(
+    kind: type[BaseException], backend: Literal["asyncio", "trio"]
+) -> None:
+    got: list[AIStreamChunk] = []
+
+    async def main() -> None:
+        async with Struck(kind) as provider, provider.chat_stream(MESSAGES) as stream:
+            async for chunk in stream:
+                got.append(chunk)
+
+    with pytest.raises(kind) as caught:
+        anyio.run(main, backend=backend)
+    assert type(caught.value) is kind
+    assert [chunk.content for chunk in got] == ["a"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_rule_13_a_handle_that_outlives_its_loop_is_silent(backend: Literal["asyncio", "trio"]) -> None:
+    kept: list[ChatStream] = []
+
+    async def main() -> None:
+        async with Scripted(foreign.A, HANG) as provider:
+            kept.append(provider.chat_stream(MESSAGES))
+            await anext(kept[0])
+            kept.append(provider.chat_stream(MESSAGES))
+
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        unraisable: list[object] = []
+        patch.setattr(sys, "unraisablehook", unraisable.append)
+        warnings.simplefilter("error")
+        anyio.run(main, backend=backend)
+        assert kept[0].response.state == "interrupted"
+        kept.clear()
+        gc.collect()
+        assert not unraisable
+
+
+def test_rule_13_a_loop_that_is_stopped_without_its_sessions_end_is_no_silence() -> None:
+    """asyncio cancels what is left when it shuts down; the stream's record stays, and says why it ended."""
+    kept: list[ChatStream] = []
+
+    async def main() -> None:
+        provider = Scripted(foreign.A, HANG)
+        await provider.__aenter__()
+        kept.append(provider.chat_stream(MESSAGES))
+        await anext(kept[0])
+
+    asyncio.run(main())
+    assert (kept[0].response.state, kept[0].partial_content) == ("interrupted", "a")
+    assert "the event loop was shut down" in str(kept[0].interruption)
+    kept.clear()
+    gc.collect()

@@ -1,0 +1,96 @@
+"""What a newcomer runs: the README's program, the examples, the demo. Each as it stands, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+pytestmark = pytest.mark.slow
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    command = [sys.executable, "-W", "error", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False)
+
+
+def programs(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_readmes_program_runs_as_it_stands(backend: str, tmp_path: Path) -> None:
+    (program,) = programs(README)
+    if backend == "trio":
+        assert "anyio.run(main)" in program
+        program = program.replace("anyio.run(main)", 'anyio.run(main, backend="trio")')
+    file = tmp_path / "program.py"
+    file.write_text(program)
+    done = run(str(file))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.split()) > 30
+    assert "'source': 'reported'" in done.stdout and "RateLimitInfo(limit_requests=" in done.stdout
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_each_example_runs(example: Path) -> None:
+    done = run(str(example))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    if example.stem == "four_at_once":
+        states = dict(line.split()[:2] for line in done.stdout.splitlines())
+        assert states == {"anthropic": "finished", "openai": "finished", "gemini": "interrupted", "grok": "finished"}
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_demo_shows_all_it_promises_in_under_15_seconds(backend: str) -> None:
+    began = time.monotonic()
+    done = run("-m", "headrace", "demo", "--backend", backend)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - began < 15
+    for words in (
+        "[Response interrupted]",  # the marker, in the text
+        "gemini was cut. Nothing that it said is lost: .partial_content has ",
+        "gemini, why: gemini: the connection was lost",
+        "grok refused a second call. RateLimitError: grok: a rate limit is reached",
+        "Come back in 2 s.",
+        "openai comes near its limit: [#################...] 83% of 12 requests",
+    ):
+        assert words in done.stdout
+    table = done.stdout.rpartition("\n\n")[2].splitlines()
+    assert table[0].split("  ")[0] == "provider"
+    assert [line.split()[:2] for line in table[1:]] == [
+        ["anthropic", "finished"],
+        ["openai", "finished"],
+        ["gemini", "interrupted"],
+        ["grok", "finished"],
+    ]
+
+
+def test_help_names_every_command() -> None:
+    done = run("-m", "headrace", "--help")
+    assert done.returncode == 0
+    assert "demo" in done.stdout and "sim" in done.stdout
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    targets = re.findall(r"\]\(([^)#:]+)\)", README.read_text())
+    assert len(targets) >= 5
+    for target in targets:
+        assert (ROOT / target).exists(), target
