@@ -288,7 +288,7 @@ class GenerationConfig:
         reasoning: an effort word ("none" ... "max"), a budget in tokens, or the vendor's own object.
         stream: False asks for one plain JSON answer in place of a stream.
         extra: fields put into the request body as they are, over everything else.
-        priority: for the queue of waiting calls; higher goes first.
+        priority: among calls that wait for a slot, higher goes first.
         max_wait: most seconds to wait for a slot before the request is sent; 0 refuses instead of waiting.
         deadlines: for this call in place of the provider's.
     """

@@ -45,7 +45,7 @@ def _open(subject: BaseProvider | AIGateway | ChatStream) -> list[str]:
 
 
 def _held(session: Session) -> list[str]:
-    slots = session._slots.borrowed_tokens
+    slots = session.slots.taken
     return [
         *(task.label for task in session.hosted),
         *([f"{slots} slots"] if slots else []),

@@ -253,7 +253,7 @@ async def test_rule_07_whoever_has_seen_the_end_holds_nothing(last: tuple[foreig
                 if chunk.is_final:
                     assert provider.closed == turn
                     assert provider._session is not None
-                    assert provider._session._slots.borrowed_tokens == 0
+                    assert provider._session.slots.taken == 0
 
 
 # ---------------------------------------------------------------- 8: states

@@ -120,7 +120,8 @@ class VendorProvider(BaseProvider):
 
     def _environment_key(self) -> Secret | None:
         """The environment's key, if `base_url` is a host that it may go to."""
-        host = urlsplit(self.base_url).hostname or ""
+        url = urlsplit(self.base_url)
+        host = url.hostname if url.scheme == "https" and url.hostname is not None else ""
         allowed = (*self.vendor.hosts, *self._key_hosts)
         if not any(host == name or host.endswith(f".{name}") for name in allowed):
             return None
@@ -132,7 +133,7 @@ class VendorProvider(BaseProvider):
         if key is None:
             name = self.vendor.key_env[0]
             why = (
-                f"{name} is set, but goes to the vendor's own hosts only, and base_url is {self.base_url!r}"
+                f"{name} is set, but goes to the vendor's own hosts by https only, and base_url is {self.base_url!r}"
                 if _environment(self.vendor.key_env) is not None
                 else f"neither api_key= nor {name} is set"
             )
@@ -181,7 +182,11 @@ class VendorProvider(BaseProvider):
                 "", rate_limit=self._parse_rate_limit_headers(exchange.headers), meta=ChunkMeta(request_id=ident)
             )
             if not stream:
-                yield self.codec.decode_body(await exchange.body(), request_id=ident)  # noqa: ASYNC119  # as above
+                try:
+                    yield self.codec.decode_body(await exchange.body(), request_id=ident)  # noqa: ASYNC119  # as above
+                except SaidThenFailed as both:
+                    yield both.chunk  # noqa: ASYNC119  # as above
+                    raise both.error from None
                 return
             guard, feed = exchange.guard, self.codec.decoder(request_id=ident).feed
             async for event in exchange.events:

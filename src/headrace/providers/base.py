@@ -183,6 +183,7 @@ class BaseProvider:
                 model=given.model or self.model,
                 marker=self.marker,
                 deadlines=given.deadlines or self.deadlines,
+                priority=given.priority,
                 max_wait=self.max_wait if given.max_wait is None else given.max_wait,
             )
         )

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
-from anyio import CancelScope, CapacityLimiter, Event, WouldBlock, create_task_group, current_time, move_on_after
+from anyio import CancelScope, Event, create_task_group
 
-from ..errors import ConcurrencyLimitError, SessionClosedError
+from ..errors import SessionClosedError
+from .slots import Slots
 
 if TYPE_CHECKING:
     from .deadlines import Watch
@@ -48,7 +49,6 @@ class Hosted:
         # Without the shield an outer cancellation may hit this task before its consumer, and look like a broken stream.
         self.scope, self.done = CancelScope(shield=True), Event()
         self.label = label
-        self.holds_since: float | None = None
 
     async def main(self) -> None:
         """The work. What it raises goes to `failed`."""
@@ -88,13 +88,13 @@ class Call(Hosted, Generic[T]):
         self.error: Exception | None = None
 
     async def main(self) -> None:
-        await self._host.take_slot(self, self._max_wait)
+        await self._host.slots.take(self, max_wait=self._max_wait)
         try:
             result = await self._work()
             if self.error is None:
                 self.result = (result,)
         finally:
-            self._host.free_slot(self)
+            self._host.slots.free(self)
 
     def failed(self, exc: Exception) -> None:
         if self.result is None and self.error is None:
@@ -109,14 +109,11 @@ class Host:
     """
 
     def __init__(self, name: str = "", *, max_requests: int = MAX_REQUESTS) -> None:
-        if max_requests < 1:
-            raise ValueError(f"max_requests is {max_requests!r}: at least one exchange must be possible")
-        self.name, self.max_requests = name, max_requests
+        self.name, self.slots = name, Slots(max_requests, name)
         self.hosted: set[Hosted] = set()
         self.is_open = False
 
     async def __aenter__(self) -> Self:
-        self._slots = CapacityLimiter(self.max_requests)
         self._tasks = create_task_group()
         await self._tasks.__aenter__()
         self.is_open = True
@@ -138,9 +135,8 @@ class Host:
             )
         self._tasks.start_soon(self._close, tasks)
         try:
-            self._tasks.cancel_scope.shield = (
-                True  # ours end soon; a cancellation must not replace the body's exception
-            )
+            # Ours end soon; a cancellation must not replace the body's exception.
+            self._tasks.cancel_scope.shield = True
             await self._tasks.__aexit__(None, None, None)  # noqa: ASYNC102  # shielded by the line above
         except BaseExceptionGroup as group:  # a KeyboardInterrupt or SystemExit that struck a hosted task
             if len(group.exceptions) > 1:
@@ -181,44 +177,6 @@ class Host:
         if call.result is None:
             raise call.error or SessionClosedError(f"{self.name}: the event loop was shut down", provider=self.name)
         return call.result[0]
-
-    async def take_slot(self, task: Hosted, max_wait: float) -> None:
-        """
-        Wait until fewer than `max_requests` exchanges run, at most `max_wait` seconds.
-
-        Never in httpcore's pool: a waiter that is cancelled there leaves the pool unusable (httpcore #1093).
-
-        Raises:
-            ConcurrencyLimitError: nothing became free; the message names the holders.
-        """
-        try:
-            self._slots.acquire_on_behalf_of_nowait(task)
-        except WouldBlock:
-            if max_wait > 0:
-                with move_on_after(max_wait):
-                    await self._slots.acquire_on_behalf_of(task)  # noqa: ASYNC120  # WouldBlock says nothing more
-            if task not in self._slots.statistics().borrowers:
-                raise self._no_slot(max_wait) from None
-        task.holds_since = current_time()
-
-    def free_slot(self, task: Hosted) -> None:
-        """Give the slot back, if it was taken."""
-        if task.holds_since is not None:
-            task.holds_since = None
-            self._slots.release_on_behalf_of(task)
-
-    def _no_slot(self, waited: float) -> ConcurrencyLimitError:
-        now = current_time()
-        longest = sorted((task.holds_since, task.label) for task in self.hosted if task.holds_since is not None)
-        holders = tuple(f"{label} (open {now - since:.1f} s)" for since, label in longest)
-        shown = ", ".join(holders[:3]) + (f" and {len(holders) - 3} more" if len(holders) > 3 else "")
-        return ConcurrencyLimitError(
-            f"{self.name or 'session'}: no slot within {waited:g} s, all {self.max_requests} are held by {shown}. "
-            "Close streams that are no longer read, raise max_requests, or give a longer max_wait.",
-            limit=self.max_requests,
-            waited=waited,
-            holders=holders,
-        )
 
 
 def not_open() -> RuntimeError:

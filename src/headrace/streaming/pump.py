@@ -45,6 +45,7 @@ class Plan:
     marker: str = MARKER
     deadlines: Deadlines
     max_wait: float
+    priority: int = 0
 
 
 class Bell:
@@ -92,7 +93,7 @@ class Pump(Hosted):
         machine.queue()
 
     async def main(self) -> None:
-        await self.host.take_slot(self, self.plan.max_wait)
+        await self.host.slots.take(self, max_wait=self.plan.max_wait, priority=self.plan.priority)
         try:
             self.machine.sent()
             watch = Watch(self.plan.deadlines)
@@ -102,7 +103,7 @@ class Pump(Hosted):
             if watch.scope.cancelled_caught:
                 raise watch.late(self.plan.provider)
         finally:
-            self.host.free_slot(self)
+            self.host.slots.free(self)
 
     async def _read(self, watch: Watch) -> None:
         """Read to the end: an ended machine is deaf, so reading on within the tail's deadline is the whole drain."""

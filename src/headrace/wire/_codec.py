@@ -81,6 +81,7 @@ class Codec(Protocol):
         Raises:
             UndecodableEventError: the body is not what the format allows.
             ProviderError: the body is an error.
+            SaidThenFailed: it is an error that brings words as well.
         """
         ...
 

@@ -1,0 +1,121 @@
+"""The gateway's door: it opens and closes its providers together, and sends a call to the one that it names."""
+
+from __future__ import annotations
+
+import pytest
+from anyio import create_task_group
+
+from headrace import AIGateway, AIMessage, GenerationConfig, StreamInterruptedError
+from headrace.errors import CallerError, MissingKeyError
+from headrace.providers.anthropic import AnthropicProvider
+from headrace.providers.gemini import GeminiProvider
+from headrace.providers.grok import GrokProvider
+from headrace.providers.openai import OpenAIProvider
+from headrace.simulator import Script, Simulator, faults
+from headrace.testing import assert_idle
+
+CLASSES = {"anthropic": AnthropicProvider, "openai": OpenAIProvider, "gemini": GeminiProvider, "grok": GrokProvider}
+MESSAGES = [AIMessage("user", "hi")]
+
+
+def gateway_to(sim: Simulator) -> AIGateway:
+    return AIGateway(*(kind("k", base_url=sim.base_url(name)) for name, kind in CLASSES.items()))
+
+
+async def test_four_providers_stream_at_once_through_one_gateway() -> None:
+    async with Simulator() as sim, gateway_to(sim) as gateway:
+        said: dict[str, str] = {}
+
+        async def ask(name: str) -> None:
+            async with gateway.chat_stream(MESSAGES, provider=name) as stream:
+                said[name] = "".join([chunk.content async for chunk in stream])
+
+        for name in CLASSES:
+            sim.play(name, Script(text=f"{name} says hello"))
+        async with create_task_group() as tasks:
+            for name in CLASSES:
+                tasks.start_soon(ask, name)
+        assert said == {name: f"{name} says hello" for name in CLASSES}
+        await assert_idle(gateway)
+
+
+async def test_the_model_names_vendor_and_model() -> None:
+    async with Simulator() as sim, gateway_to(sim) as gateway:
+        answer = await gateway.generate("hi", GenerationConfig(max_tokens=5), model="openai/team/gpt-x")
+        assert (answer.provider, sim.exchanges[-1].vendor, sim.exchanges[-1].body["model"]) == (
+            "openai",
+            "openai",
+            "team/gpt-x",
+        )
+        assert sim.exchanges[-1].body["max_completion_tokens"] == 5
+
+
+async def test_the_default_is_the_first_registered_until_another_is_set() -> None:
+    async with Simulator() as sim, gateway_to(sim) as gateway:
+        assert (await gateway.generate("hi")).provider == "anthropic"
+        gateway.set_default_provider("grok")
+        assert (await gateway.generate("hi")).provider == "grok"
+
+
+async def test_a_cut_reaches_the_caller_of_chat_with_its_words() -> None:
+    async with Simulator() as sim, gateway_to(sim) as gateway:
+        sim.play("gemini", Script(pieces=("one ", "two ", "three"), fault=faults.CutFin(after_pieces=2)))
+        with pytest.raises(StreamInterruptedError) as cut:
+            await gateway.chat(MESSAGES, provider="gemini")
+        assert cut.value.partial_content == "one two "
+        assert cut.value.response is not None and cut.value.response.state == "interrupted"
+        await assert_idle(gateway)
+
+
+async def test_an_open_gateway_is_not_entered_again_and_takes_no_new_provider() -> None:
+    async with Simulator() as sim, gateway_to(sim) as gateway:
+        with pytest.raises(RuntimeError, match="already open"):
+            await gateway.__aenter__()
+        with pytest.raises(RuntimeError, match="before `async with gateway`"):
+            gateway.register_provider(OpenAIProvider("k"))
+
+
+async def test_a_provider_that_cannot_open_leaves_none_open() -> None:
+    class Broken(OpenAIProvider):
+        name = "broken"
+
+        async def initialize(self) -> None:
+            raise OSError("no such thing")
+
+    first = AnthropicProvider("k")
+    gateway = AIGateway(first, Broken("k"))
+    with pytest.raises(OSError, match="no such thing"):
+        await gateway.__aenter__()
+    await assert_idle(gateway)
+    assert first._session is None
+
+
+def test_names_are_unique_and_not_empty() -> None:
+    gateway = AIGateway(OpenAIProvider("k"))
+    with pytest.raises(ValueError, match="registered already"):
+        gateway.register_provider(OpenAIProvider("k"))
+    nameless = OpenAIProvider("k")
+    nameless.name = ""
+    with pytest.raises(ValueError, match="has no name"):
+        gateway.register_provider(nameless)
+    with pytest.raises(CallerError, match="has no provider"):
+        AIGateway().get_provider()
+
+
+async def test_without_a_key_nothing_is_sent() -> None:
+    async with Simulator() as sim, AIGateway(OpenAIProvider(base_url=sim.base_url("openai"))) as gateway:
+        with pytest.raises(MissingKeyError, match="OPENAI_API_KEY"):
+            await gateway.generate("hi")
+        assert sim.requests == 0
+
+
+async def test_assert_idle_names_what_is_open() -> None:
+    async with Simulator() as sim, OpenAIProvider("k", base_url=sim.base_url("openai")) as provider:
+        sim.play("openai", Script(fault=faults.Stall(after_events=3)))
+        async with provider.chat_stream(MESSAGES) as stream:
+            await anext(stream)
+            for subject in (provider, stream):
+                with pytest.raises(AssertionError, match="still holds stream openai/"):
+                    await assert_idle(subject, within=0.0)
+        await assert_idle(provider)
+        await assert_idle(stream)
