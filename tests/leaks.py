@@ -1,8 +1,9 @@
 """
 The check that a test leaves nothing: no task, no warning, nothing unraisable, no generator for a hook to finish.
 
-An async generator that the garbage collector has to finish runs its `finally` in another task, at another time, or (on
-trio) in a task that is already cancelled. So whatever a loop's hook is asked to finish is a leak, even if that went well.
+An async generator that the garbage collector has to finish runs its `finally` in another task, at another time, or
+(on trio) in a task that is already cancelled. So whatever a loop's hook is asked to finish is a leak, even if that
+went well.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from __future__ import annotations
 import gc
 import sys
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import AsyncGeneratorType
-from typing import TypeAlias
 from weakref import WeakSet
 
 import anyio
@@ -23,8 +23,6 @@ from headrace.providers.base import BaseProvider
 from headrace.testing import assert_idle
 
 __all__ = ("nothing_left", "session", "soon")
-
-Generator: TypeAlias = AsyncGeneratorType[object, object]
 
 
 async def soon(true: Callable[[], bool], within: float = 5.0) -> None:
@@ -46,17 +44,18 @@ async def session(provider: BaseProvider) -> AsyncIterator[BaseProvider]:
 async def nothing_left() -> AsyncIterator[None]:
     """Whatever the block leaves behind is an AssertionError."""
     found: list[str] = []
-    generators: WeakSet[Generator] = WeakSet()
+    generators: WeakSet[AsyncGeneratorType[object, object]] = WeakSet()
     first, final = sys.get_asyncgen_hooks()
     raise_hook = sys.unraisablehook
 
-    def begun(generator: Generator) -> None:
+    def begun(generator: AsyncGenerator[object, object]) -> None:
+        assert isinstance(generator, AsyncGeneratorType)
         generators.add(generator)
         if first is not None:
             first(generator)
 
-    def collected(generator: Generator) -> None:
-        found.append(f"a hook had to finish {generator.__qualname__}")
+    def collected(generator: AsyncGenerator[object, object]) -> None:
+        found.append(f"a hook had to finish {generator!r}")
         if final is not None:
             final(generator)
 

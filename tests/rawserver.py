@@ -1,8 +1,8 @@
 """
 A loopback HTTP server in a thread of its own that plays scripts: one URL, one script, whatever is asked.
 
-A script's steps are bytes (sent as one HTTP chunk), numbers (seconds of pause), gates (wait for the test) and faults. The
-server counts what it saw, so a test can ask the far end of the wire what is still open. Knows no event format.
+A script's steps are bytes (sent as one HTTP chunk), numbers (seconds of pause), gates (wait for the test) and faults.
+The server counts what it saw, so a test can ask the far end of the wire what is still open. Knows no event format.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class RawServer:
         self._thread.join(5)
 
     def play(self, *steps: Step, status: int = 200, headers: Mapping[str, str] | None = None) -> str:
-        """A base URL: every request below it is answered with this script. An event stream unless `headers` say else."""
+        """A base URL; every request below it is answered with this script: events, unless `headers` say else."""
         name = f"s{len(self._scripts)}"
         self._scripts[name] = _Script(steps, status, {"Content-Type": "text/event-stream", **(headers or {})})
         return f"http://127.0.0.1:{self.port}/{name}"

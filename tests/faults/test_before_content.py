@@ -155,8 +155,8 @@ async def test_what_breaks_an_answer_before_its_first_word_is_raised(sim: Simula
     await sim.wait_all_closed()
 
 
-async def assert_fails(sim: Simulator, provider: BaseProvider, row: Row) -> None:
-    """The one block: the error, the state, the connection."""
+async def assert_fails(sim: Simulator, provider: BaseProvider, row: Row) -> ProviderError:
+    """The one block: the error, the state, the connection. Returns the error."""
     vendor = provider.name
     expected = of(row.error, vendor)
     assert expected is not None
@@ -197,6 +197,7 @@ async def assert_fails(sim: Simulator, provider: BaseProvider, row: Row) -> None
         assert (type(copied), str(copied), copied.retry_after) == (expected, str(error), error.retry_after)
     await still_works(sim, provider, reused=of(row.reused, vendor))
     assert sim.requests == 2
+    return error
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -205,7 +206,10 @@ async def test_the_other_origin_of_a_redirect_sees_nothing(sim: Simulator, vendo
     async with Simulator() as other:
         fault = faults.Redirect(location=f"{other.base_url(vendor)}/take?key=k", status=status)
         async with PROVIDERS[vendor]("k", base_url=sim.base_url(vendor)) as provider:
-            await assert_fails(sim, provider, Row(fault=fault, error=RedirectError, retryable=False, reused=True))
+            row = Row(fault=fault, error=RedirectError, retryable=False, reused=True)
+            error = await assert_fails(sim, provider, row)
+        assert f"127.0.0.1:{other.port}" in str(error)
+        assert "/take" not in str(error)  # what is behind the host may be a secret
         assert (other.requests, other.connections) == (0, 0)
 
 

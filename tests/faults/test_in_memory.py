@@ -19,7 +19,7 @@ from headrace.providers.base import BaseProvider
 from headrace.simulator import Framing, Script, Simulator, faults
 from headrace.testing import assert_idle
 
-from .rows import MARKER, MESSAGES, PIECES, PROVIDERS, Row, of, table
+from .rows import EVENTS, MARKER, MESSAGES, PIECES, PROOF, PROVIDERS, Row, after, of, table
 from .test_after_content import AFTER, assert_ends
 from .test_before_content import BEFORE, STALLED, assert_fails
 
@@ -96,6 +96,24 @@ async def test_a_silent_vendor_is_waited_for_as_long_as_a_model_may_think(vendor
         assert stream.interruption is not None
         assert isinstance(stream.interruption.cause, StreamTimeoutError)
         assert (stream.interruption.cause.kind, stream.interruption.cause.seconds) == (kind, seconds)
+
+
+OVER: Final = {
+    "stall": after(faults.Stall, PROOF),
+    "stall-at-the-very-end": after(faults.Stall, EVENTS),
+    "pings": after(faults.Pings, PROOF, interval=0.1),
+}
+
+
+@pytest.mark.parametrize("vendor", PROVIDERS)
+@pytest.mark.parametrize("name", OVER)
+async def test_a_vendor_that_has_said_all_is_not_waited_for(vendor: str, name: str) -> None:
+    sim = Simulator()
+    async with in_memory(sim, vendor) as provider:
+        sim.play(vendor, Script(pieces=PIECES, fault=OVER[name][vendor]))
+        began = current_time()
+        assert (await provider.chat(MESSAGES)).content == "".join(PIECES)
+        assert 0.25 <= current_time() - began <= 0.3
 
 
 @pytest.mark.parametrize("vendor", PROVIDERS)

@@ -57,8 +57,6 @@ def told(answer: AIResponse) -> dict[str, object]:
 @pytest.mark.parametrize("name", SAID)
 @pytest.mark.parametrize("vendor", PROVIDERS)
 async def test_a_plain_answer_says_what_the_stream_says(sim: Simulator, vendor: str, name: str) -> None:
-    if name == "reasoning" and vendor == "openai":
-        pytest.skip("the format has no place for thoughts")
     script = SAID[name]
     sim.play(vendor, script, script)
     async with PROVIDERS[vendor]("k", base_url=sim.base_url(vendor)) as provider:

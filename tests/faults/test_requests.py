@@ -5,6 +5,7 @@ where an option cannot be honoured. The expected bodies are written by hand.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import pytest
@@ -14,7 +15,7 @@ from headrace._types import Tool
 from headrace.errors import UnsupportedOptionError
 from headrace.simulator import Simulator
 
-from .rows import PROVIDERS, REST, of
+from .rows import PROVIDERS, REST, PerVendor, of
 
 pytestmark = pytest.mark.usefixtures("leak_check")
 
@@ -39,7 +40,7 @@ SHARED: Final[dict[str, object]] = {
     "reasoning": "low",
     "extra": {"x_own": [1, None]},
 }
-OWN: Final[dict[str, dict[str, object]]] = {
+OWN: Final[Mapping[str, Mapping[str, object]]] = {
     "anthropic": {"top_k": 3},
     "gemini": {"top_k": 3, "seed": 7},
     REST: {"seed": 7},
@@ -147,7 +148,7 @@ STREAMED: Final[dict[str, dict[str, object]]] = {
     "grok": {"stream": True, "stream_options": {"include_usage": True}},
     "openai": {"stream": True, "stream_options": {"include_usage": True, "include_obfuscation": False}},
 }
-METHODS: Final = {
+METHODS: Final[PerVendor[tuple[str, str]]] = {
     "anthropic": ("/v1/messages", "/v1/messages"),
     "gemini": (":streamGenerateContent", ":generateContent"),
     REST: ("/v1/chat/completions", "/v1/chat/completions"),

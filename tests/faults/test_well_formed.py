@@ -67,11 +67,16 @@ GOOD: Final = {
 
 # What 30 tokens in (10 of them cached) and 12 out (4 of them reasoning) are for each vendor, in our words.
 TOTALS: Final = {"prompt_tokens": 30, "completion_tokens": 12, "total_tokens": 42, "cached_tokens": 10}
-USAGE: Final = {
+USAGE: Final[Mapping[str, Mapping[str, object]]] = {
     "anthropic": {**TOTALS, "cache_write_tokens": 0, "reasoning_tokens": None, "source": "reported"},
     REST: {**TOTALS, "cache_write_tokens": None, "reasoning_tokens": 4, "source": "reported"},
 }
-BLOCKED: Final = {**USAGE[REST], "completion_tokens": None, "total_tokens": 30, "reasoning_tokens": None}
+BLOCKED: Final[Mapping[str, object]] = {
+    **USAGE[REST],
+    "completion_tokens": None,
+    "total_tokens": 30,
+    "reasoning_tokens": None,
+}
 
 
 @table(GOOD)
@@ -141,7 +146,9 @@ ENDS: Final[dict[str, tuple[Script, PerVendor[str]]]] = {
 async def test_whatever_is_said_comes_whole_and_its_end_in_one_word(sim: Simulator, vendor: str, name: str) -> None:
     script, finish = ENDS[name]
     async with PROVIDERS[vendor]("k", base_url=sim.base_url(vendor)) as provider:
-        usage = BLOCKED if name == "refusal" and vendor == "gemini" else of(USAGE, vendor)
+        usage: Mapping[str, object] = of(USAGE, vendor)
+        if name == "refusal" and vendor == "gemini":
+            usage = BLOCKED
         script = dataclasses.replace(script, usage=TOKENS)
         await assert_whole(sim, provider, script, script.pieces or (), of(finish, vendor), usage)
         await still_works(sim, provider, reused=True)

@@ -1,4 +1,4 @@
-"""What the stream tests share: the raw server, the check that nothing is left, and a provider on each kind of client."""
+"""What the stream tests share: the raw server, the check that nothing is left, a provider on each kind of client."""
 
 from __future__ import annotations
 
@@ -63,8 +63,11 @@ CLIENTS: dict[str, Callable[[], httpx.AsyncClient | httpx2.AsyncClient]] = {
 
 
 @pytest.fixture(params=["own", "httpx", "httpx2"])
-async def make(request: pytest.FixtureRequest, leak_check: None) -> AsyncIterator[Make]:
+async def make(
+    request: pytest.FixtureRequest, leak_check: None, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Make]:
     """A provider with a client of its own, or with an injected one, which must be open when all is over."""
+    monkeypatch.setattr("httpx._transports.default.create_ssl_context", lambda **_: tls())
     client = None if request.param == "own" else CLIENTS[request.param]()
 
     def made(url: str, **options: Unpack[ProviderOptions]) -> OpenAIProvider:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import anyio.lowlevel
 import pytest
 from anyio import BusyResourceError, ClosedResourceError, create_task_group, fail_after, sleep
 
@@ -39,7 +40,7 @@ async def test_rule_12_the_pump_waits_when_it_is_ahead() -> None:
     async with session(provider):
         stream = provider.chat_stream(MESSAGES)
         got = [await anext(stream)]
-        await sleep(0)
+        await anyio.lowlevel.checkpoint()
         assert len(provider.handed) <= AHEAD + 1
         got += await drain(stream)
         assert (len(got), stream.state) == (5 * AHEAD + 1, "finished")
@@ -133,7 +134,9 @@ async def test_no_slot_within_max_wait_names_the_holders() -> None:
         for holder in holders:
             await anext(holder)
         refused = provider.chat_stream(MESSAGES)
-        with pytest.raises(ConcurrencyLimitError, match=r"no slot within 0\.02 s, all 2 are held by stream foreign/big") as e:
+        with pytest.raises(
+            ConcurrencyLimitError, match=r"no slot within 0\.02 s, all 2 are held by stream foreign/big"
+        ) as e:
             await anext(refused)
         assert (e.value.limit, e.value.waited, len(e.value.holders), refused.state) == (2, 0.02, 2, "failed")
         assert isinstance(e.value, TimeoutError)

@@ -37,7 +37,7 @@ async def test_rule_09_a_cancellation_is_no_marker_and_ends_the_stream(
     async with session(make(server.play(A, B, C, Fault.HANG))) as provider:
         stream, got = provider.chat_stream(MESSAGES), list[AIStreamChunk]()
 
-        async def read() -> None:
+        async def read(stream: ChatStream) -> None:
             async for chunk in stream:
                 got.append(chunk)
                 if len(got) == 3 and where == "body":
@@ -51,21 +51,21 @@ async def test_rule_09_a_cancellation_is_no_marker_and_ends_the_stream(
                 scope.cancel()
             if block:
                 async with stream:
-                    await read()
+                    await read(stream)
             else:
-                await read()
+                await read(stream)
         assert scope.cancelled_caught
         assert text(got) == stream.partial_content == ("" if where == "before" else "abc")
         assert not any(chunk.is_final for chunk in got)
         assert stream.interruption is None
         if where == "body" and not block:  # nobody could know; it ends when the handle is dropped
             assert stream.state == "streaming"
+            del stream
         else:
             assert stream.state == "cancelled"
             stream.raise_for_interruption()
             with pytest.raises(ClosedResourceError):
                 await anext(stream)
-        del stream, read
 
 
 async def test_rule_09_a_pending_cancellation_is_honoured_although_chunks_lie_ready() -> None:
@@ -88,7 +88,7 @@ async def test_rule_09_a_cancellation_wins_over_a_failure_of_the_same_moment(ord
         with CancelScope() as scope:
 
             async def strike() -> None:
-                while not (got and stream._pump and stream._pump.news.awaited):
+                while not (got and stream._pump and stream._pump.news.waiter):
                     await checkpoint()
                 assert stream._pump is not None
                 if order == "cancellation first":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from typing import Self
 
 import pytest
@@ -41,9 +40,13 @@ class Source:
         return step
 
 
-@pytest.mark.parametrize("error", [OSError("gone"), ServerError("boom"), TimeoutError("late")], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "error", [OSError("gone"), ServerError("boom"), TimeoutError("late")], ids=lambda e: type(e).__name__
+)
 @pytest.mark.parametrize("words", ["", "ab"], ids=["before the first chunk", "after content"])
-async def test_rule_04_literally_any_exception_is_the_marker_chunk_and_then_the_error(words: str, error: Exception) -> None:
+async def test_rule_04_literally_any_exception_is_the_marker_chunk_and_then_the_error(
+    words: str, error: Exception
+) -> None:
     provider = Scripted()  # never entered
     stream = provider._stream_with_recovery(Source(*map(AIStreamChunk, words), error), interrupt_marker="!")
     got: list[AIStreamChunk] = []
@@ -123,7 +126,9 @@ async def test_rule_14_an_event_that_cannot_be_decoded_is_an_interruption(server
 
 async def test_rule_14_what_stood_before_a_bad_byte_is_delivered_first(server: RawServer, make: Make) -> None:
     """In one read: two whole events, then the bad byte."""
-    async with session(make(server.play(A + B + b'data: {"choices":[{"delta":{"content":"\xc3\x28"}}]}\n\n' + C))) as provider:
+    async with session(
+        make(server.play(A + B + b'data: {"choices":[{"delta":{"content":"\xc3\x28"}}]}\n\n' + C))
+    ) as provider:
         stream = provider.chat_stream(MESSAGES)
         assert text(await drain(stream)) == "ab" == stream.partial_content
         assert stream.interruption is not None
@@ -216,5 +221,3 @@ async def test_rule_15_collect_of_a_stream_that_was_left_raises() -> None:
         await stream.aclose()
         with pytest.raises(ClosedResourceError):
             await stream.collect()
-
-

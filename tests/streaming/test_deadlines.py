@@ -24,7 +24,9 @@ from .words import MESSAGES, PING, drain, text
 pytestmark = [pytest.mark.virtual, pytest.mark.usefixtures("leak_check")]
 
 
-async def lateness(provider: BaseProvider, *, config: GenerationConfig | None = None) -> tuple[StreamTimeoutError, float]:
+async def lateness(
+    provider: BaseProvider, *, config: GenerationConfig | None = None
+) -> tuple[StreamTimeoutError, float]:
     """The timeout that ends the provider's stream, and after how many seconds it came."""
     async with session(provider):
         stream, began = provider.chat_stream(MESSAGES, config), current_time()
@@ -175,7 +177,9 @@ async def test_rule_03_the_body_of_a_refusal_has_64_k_characters() -> None:
 
 # ---------------------------------------------------------------- any timing
 
-EVENTS = st.lists(st.tuples(st.integers(1, 30), st.booleans()), max_size=12)  # seconds of silence, then a word or a ping
+EVENTS = st.lists(
+    st.tuples(st.integers(1, 30), st.booleans()), max_size=12
+)  # seconds of silence, then a word or a ping
 SPANS = st.tuples(st.integers(2, 60), st.integers(2, 60), st.integers(2, 60), st.none() | st.integers(2, 120))
 
 

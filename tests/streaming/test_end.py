@@ -85,7 +85,9 @@ async def test_rule_04_a_failure_after_content_is_all_chunks_one_marker_and_a_qu
             with pytest.raises(StreamInterruptedError):
                 stream.raise_for_interruption()
     told = [(record.levelno, record.getMessage()) for record in caplog.records if record.name == "headrace"]
-    assert told == [(logging.WARNING, f"stream openai/{provider.model} was interrupted after 3 characters: {kind.__name__}")]
+    assert told == [
+        (logging.WARNING, f"stream openai/{provider.model} was interrupted after 3 characters: {kind.__name__}")
+    ]
 
 
 @pytest.mark.parametrize("fault", [Fault.FIN, Fault.RST], ids=["closed", "reset"])
@@ -188,7 +190,9 @@ async def test_rule_06_all_that_was_received_is_delivered(server: RawServer, mak
 
 # ---------------------------------------------------------------- 7: proof and tail
 
-TAILS: dict[str, tuple[tuple[Step, ...], str, int | None, bool | None]] = {  # script, state, tokens, connection reusable
+TAILS: dict[
+    str, tuple[tuple[Step, ...], str, int | None, bool | None]
+] = {  # script, state, tokens, connection reusable
     "usage, sentinel": ((FINISH, USAGE, DONE), "finished", 7, True),
     "sentinel": ((FINISH, DONE), "finished", None, True),
     "no sentinel": ((FINISH,), "finished", None, True),

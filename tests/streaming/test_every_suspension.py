@@ -1,8 +1,8 @@
 """
 Rules 9 and 13 at every point: a cancellation strikes at the n-th suspension, for every n.
 
-Of the consumer or of the pump; by a scope as the task suspends, by a scope as it goes on (the wake-up was on its way), or
-by `Task.cancel()`. Whatever it meets: the words are a prefix, no marker comes, and the pool works.
+Of the consumer or of the pump; by a scope as the task suspends, by a scope as it goes on (the wake-up was on its way),
+or by `Task.cancel()`. Whatever it meets: the words are a prefix, no marker comes, and the pool works.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class Striker:
             self.strike()
 
 
-async def struck(provider: BaseProvider, striker: Striker, *, whose: str, block: bool) -> tuple[list[AIStreamChunk], bool]:
+async def struck(
+    provider: BaseProvider, striker: Striker, *, whose: str, block: bool
+) -> tuple[list[AIStreamChunk], bool]:
     """Read a stream to its end or to the strike: what came, and whether the consumer was cancelled."""
     stream, got = provider.chat_stream(MESSAGES), list[AIStreamChunk]()
 

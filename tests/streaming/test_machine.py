@@ -75,7 +75,9 @@ def phase(machine: StreamMachine) -> str:
     if machine.ended:
         return machine.received
     proven, content = machine.due == "tail", machine.begun
-    return {(False, False): "waiting", (False, True): "begun", (True, False): "bare", (True, True): "proven"}[proven, content]
+    return {(False, False): "waiting", (False, True): "begun", (True, False): "bare", (True, True): "proven"}[
+        proven, content
+    ]
 
 
 def test_rule_08_the_table_has_every_phase_and_every_event() -> None:

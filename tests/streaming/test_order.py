@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 
 import anyio
 import pytest
@@ -12,7 +12,7 @@ import trio._core._run as trio_run
 from anyio import CancelScope, create_task_group
 from anyio.lowlevel import checkpoint
 
-from headrace import AIMessage, AIStreamChunk
+from headrace import AIMessage, AIStreamChunk, GenerationConfig
 from headrace.errors import ServerError
 from headrace.testing import assert_idle
 
@@ -33,10 +33,10 @@ STEPS: dict[str, tuple[Step, ...]] = {
 class Mixed(Scripted):
     """Plays the script that the message names."""
 
-    async def _raw_chat_stream(self, messages, config=None) -> AsyncIterator[AIStreamChunk]:
-        async with aclosing(Scripted(*STEPS[messages[0].text])._raw_chat_stream(messages)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+    def _raw_chat_stream(
+        self, messages: Sequence[AIMessage], config: GenerationConfig | None = None
+    ) -> AsyncIterator[AIStreamChunk]:
+        return Scripted(*STEPS[messages[0].text])._raw_chat_stream(messages)
 
 
 async def scene(rng: random.Random) -> None:

@@ -1,4 +1,4 @@
-"""Rules 9 and 13 where a loop ends: exits that strike the pump, handles that outlive it. Each test runs loops of its own."""
+"""Rules 9 and 13 where a loop ends: exits that strike the pump, handles that outlive it. On loops of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The byte path: however an answer is written, split and cut, the words are the exact prefix and the ending is honest."""
+"""The byte path: however an answer is written, split and cut, the words are the exact prefix, the ending honest."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ async def test_rules_06_and_07_any_split_and_any_cut_give_the_exact_prefix_and_o
     pieces: list[Piece] = [whole[a:b] for a, b in pairwise(places) if a < b]
     got, stream, error = await played(pieces if clean else [*pieces, httpx.ReadError("cut")])
 
-    # The oracle knows offsets alone. An event is complete when its blank line has come: with CRLF at the CR of it, since
-    # every CR ends a line; at a clean end also when nothing but line ends are missing.
+    # The oracle knows offsets alone. An event is complete when its blank line has come: with CRLF at the CR of it,
+    # since every CR ends a line; at a clean end also when nothing but line ends are missing.
     complete, offset = 0, len(whole) - sum(map(len, body))
     for one in body:
         bare = offset + len(one.rstrip(b"\r\n"))
@@ -83,7 +83,9 @@ async def test_rules_06_and_07_any_split_and_any_cut_give_the_exact_prefix_and_o
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(words=WORDS, newline=NEWLINES, splits=PLACES)
-async def test_rule_06_how_an_answer_is_split_changes_nothing(words: list[str], newline: bytes, splits: list[float]) -> None:
+async def test_rule_06_how_an_answer_is_split_changes_nothing(
+    words: list[str], newline: bytes, splits: list[float]
+) -> None:
     whole = b"".join([ROLE, *map(event, words), FINISH, USAGE, DONE]).replace(b"\n", newline)
     places = [0, *sorted(round(place * len(whole)) for place in splits), len(whole)]
     got, stream, error = await played([whole[a:b] for a, b in pairwise(places) if a < b])

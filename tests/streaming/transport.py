@@ -1,4 +1,4 @@
-"""An httpx transport without a socket, whose bodies are class iterators: for virtual time, and for every possible cut."""
+"""An httpx transport without a socket, whose bodies are class iterators: for virtual time, and for any cut."""
 
 from __future__ import annotations
 

@@ -49,30 +49,30 @@ class Plan:
 
 
 class Bell:
-    """Wakes the one task that waits for it; ringing without a waiter is nothing. Check the condition, then wait."""
+    """
+    Wakes the one task that waits for it; ringing without a waiter is nothing. Check the condition, then wait.
 
-    __slots__ = ("_event",)
+    `waiter` is not None while somebody waits.
+    """
+
+    __slots__ = ("_new", "waiter")
 
     def __init__(self) -> None:
-        self._event: Event | None = None
-
-    @property
-    def awaited(self) -> bool:
-        """Whether somebody waits."""
-        return self._event is not None
+        self._new = current_token().backend_class.create_event  # `Event()` looks up the loop each time
+        self.waiter: Event | None = None
 
     def ring(self) -> None:
         """Wake the waiter."""
-        if self._event is not None:
-            self._event.set()
+        if self.waiter is not None:
+            self.waiter.set()
 
     async def wait(self) -> None:
         """Until the next ring."""
-        self._event = Event()
+        self.waiter = event = self._new()
         try:
-            await self._event.wait()
+            await event.wait()
         finally:
-            self._event = None
+            self.waiter = None
 
 
 class Pump(Hosted):
@@ -145,8 +145,8 @@ class Pump(Hosted):
         self.news.ring()
 
     def caught_up(self) -> None:
-        """The consumer took a chunk: a pump that waits goes on when half of what it was ahead is gone."""
-        if self.room.awaited and len(self.machine.pending) <= AHEAD // 2:
+        """The consumer took a chunk while the pump waits: it goes on when half of what it was ahead is gone."""
+        if len(self.machine.pending) <= AHEAD // 2:
             self.room.ring()
 
     def leave(self, how: Literal["cancelled", "closed"]) -> None:

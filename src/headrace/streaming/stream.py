@@ -93,7 +93,7 @@ class ChatStream:
         finally:
             self._busy = False
         chunk = machine.take()
-        if pump is not None:
+        if pump is not None and pump.room.waiter is not None:
             pump.caught_up()
         if at_end and chunk.is_marker and not self._collecting:
             logger.warning("%s", self._describe_cut())
