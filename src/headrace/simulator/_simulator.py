@@ -95,7 +95,7 @@ class Simulator:
     ) -> None:
         server, self._server = self._server, None
         if server is not None:
-            await server.__aexit__(exc_type, exc, tb)
+            await server.__aexit__(exc_type, exc, tb)  # noqa: ASYNC102  # shielded there
 
     @property
     def port(self) -> int:

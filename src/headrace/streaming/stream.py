@@ -142,9 +142,9 @@ class ChatStream:
         self._leave(exc)
         private, self._private = self._private, None
         if private is None:
-            await self._settled()
+            await self._settled()  # noqa: ASYNC102  # shielded there, and bounded by the closing of a response
         else:
-            await private.__aexit__(kind, exc, tb)  # waits for the pump, too
+            await private.__aexit__(kind, exc, tb)  # noqa: ASYNC102  # the same; waits for the pump, too
 
     def __del__(self) -> None:
         pump = getattr(self, "_pump", None)
