@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, cast
+from typing import TYPE_CHECKING, Final, Protocol, Self, cast
 
 import httpx
 from anyio import BrokenResourceError, CancelScope, ClosedResourceError, move_on_after
@@ -68,12 +68,18 @@ class Refusal(HeadraceError):  # noqa: N818  # no error of ours: the codec makes
 
 
 class Session(Host):
-    """A client and the task group that hosts every exchange made with it."""
+    """A client and the task group that hosts every exchange made with it; `owner` is the provider that opened it."""
 
     def __init__(
-        self, name: str = "", *, http_client: AsyncClient | None = None, max_requests: int = MAX_REQUESTS
+        self,
+        name: str = "",
+        *,
+        owner: object = None,
+        http_client: AsyncClient | None = None,
+        max_requests: int = MAX_REQUESTS,
     ) -> None:
         super().__init__(name, max_requests=max_requests)
+        self.owner = owner
         self._given = http_client
         self._client: httpx.AsyncClient | None = None
         self._library = httpx if http_client is None else _library_of(http_client)
@@ -125,33 +131,29 @@ class Session(Host):
         """
         flight = FLIGHT.get()
         watch = None if flight is None else flight.watch
-        if watch is not None:
-            watch.stamped = True
-        lib = self._library
+        if self.client.is_closed:
+            raise CallerError(f"{self.name}: the http_client that was given is closed. Keep it open while it is used.")
+        lib, unsendable = self._library, ""
         try:
-            request = self.client.build_request(
-                method,
-                url,
-                content=body,
-                headers={
-                    "Accept": accept,
-                    "Accept-Encoding": "identity",
-                    "User-Agent": f"headrace/{__version__}",
-                    **({"Content-Type": "application/json"} if body is not None else {}),
-                    **headers,
-                },
-                timeout=lib.Timeout(None, connect=CONNECT),  # all other waits are the watch's
-            )
-            if body is not None:
-                request.stream = _body_class(lib)(body)
+            request = self._request(method, url, headers, body, accept)
+            if watch is not None:
+                watch.stamped = True
+                watch.handed_over()
+            assert request is not None
             response = await self.client.send(request, stream=True, auth=None, follow_redirects=False)
-        except (lib.LocalProtocolError, lib.UnsupportedProtocol, lib.InvalidURL) as exc:
-            self._not_sendable(exc, url)
+        except (lib.LocalProtocolError, lib.UnsupportedProtocol, lib.InvalidURL, UnicodeError) as exc:
+            unsendable = type(exc).__name__  # its text may quote a header, thus the key: it is not even the context
         except (lib.HTTPError, OSError, BrokenResourceError, ClosedResourceError) as exc:
+            headers, request = {}, None  # nor does a traceback's view of the locals show the key
             raise ConnectionFailedError(
                 f"{self.name}: no answer from {_origin(url)} ({_named(exc)}). The request may be sent again.",
                 provider=self.name,
-            ) from exc
+            ) from _bare(exc)
+        if unsendable:
+            raise CallerError(
+                f"{self.name}: the request cannot be sent ({unsendable}): check the base URL {_origin(url)!r}, "
+                "and the API key and headers for line breaks and characters outside ASCII."
+            )
         exchange = Exchange(response, watch, provider=self.name, library=lib)
         if response.status_code == 200 and accept in exchange.content_type:
             return exchange
@@ -161,12 +163,26 @@ class Session(Host):
             text = await exchange.refusal_text()
         raise Refusal(response.status_code, exchange.headers, text)
 
-    def _not_sendable(self, exc: Exception, url: str) -> NoReturn:
-        # The library's text may quote the header, thus the key: it is neither shown nor chained.
-        raise CallerError(
-            f"{self.name}: the request cannot be sent ({type(exc).__name__}): check the base URL {_origin(url)!r}, "
-            "and the API key and headers for line breaks and characters outside ASCII."
-        ) from None
+    def _request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, accept: str
+    ) -> httpx.Request | None:
+        lib = self._library
+        request = self.client.build_request(
+            method,
+            url,
+            content=body,
+            headers={
+                "accept": accept,
+                "accept-encoding": "identity",
+                "user-agent": f"headrace/{__version__}",
+                **({"content-type": "application/json"} if body is not None else {}),
+                **lowered(headers),
+            },
+            timeout=lib.Timeout(None, connect=CONNECT),  # all other waits are the watch's
+        )
+        if body is not None:
+            request.stream = _body_class(lib)(body)
+        return request
 
 
 class Exchange:
@@ -283,7 +299,7 @@ class Guard:
         except Undecodable as exc:
             raise self.undecodable(exc) from exc
         except self._lost as exc:
-            raise self._cut(exc) from exc
+            raise self._cut(exc) from _bare(exc)
 
     def taken(self) -> None:
         """A complete event was taken: the bound on unfinished events counts from here."""
@@ -307,7 +323,7 @@ class Guard:
         except Undecodable as exc:
             raise self.undecodable(exc) from exc
         except self._lost as exc:
-            raise self._cut(exc) from exc
+            raise self._cut(exc) from _bare(exc)
         return b""
 
     def undecodable(self, cause: Undecodable) -> UndecodableEventError:
@@ -377,6 +393,17 @@ def _body_class(library: ModuleType) -> Callable[[bytes], httpx.AsyncByteStream]
             return self._left.pop()
 
     return Body
+
+
+def _bare(exc: BaseException) -> BaseException:
+    """The error without what hangs on it: httpx's request and the frames of its stack hold the key."""
+    link: BaseException | None = exc
+    while link is not None:
+        if getattr(link, "_request", None) is not None:
+            link._request = None  # type: ignore[attr-defined]  # httpx's only way to take it off
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return exc
 
 
 def _nothing() -> None:

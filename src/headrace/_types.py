@@ -346,11 +346,11 @@ class LimitDimension:
     """
     One limit among those a vendor counts.
 
-    `name` such as "requests", "tokens", "input_tokens"; `remaining` None means unsaid; `reset_at` in Unix seconds.
+    `name` such as "requests", "tokens", "input_tokens"; None means unsaid; `reset_at` in Unix seconds.
     """
 
     name: str
-    limit: float
+    limit: float | None
     remaining: float | None = None
     reset_at: float | None = None
 

@@ -169,7 +169,8 @@ def test_a_limit_without_its_rest_is_no_exhausted_limit() -> None:
 def test_the_rest_without_its_limit_is_told() -> None:
     info = read("openai", {"x-ratelimit-remaining-requests": "119", "x-ratelimit-remaining-tokens": "119984"})
     assert (info.limit_requests, info.remaining_requests, info.remaining_tokens) == (0, 119, 119984)
-    assert (info.dimensions, info.source) == ((), "headers")
+    assert info.dimensions == (LimitDimension("requests", None, 119.0), LimitDimension("tokens", None, 119984.0))
+    assert info.source == "headers"
 
 
 @pytest.mark.parametrize(

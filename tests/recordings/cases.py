@@ -15,11 +15,13 @@ from pathlib import Path
 
 ROOT = Path(os.environ["HEADRACE_RECORDINGS"]) if os.environ.get("HEADRACE_RECORDINGS") else None
 WHY = "HEADRACE_RECORDINGS does not name a folder of recorded answers"
-VENDORS = {
-    "anthropic": "anthropic/messages",
-    "openai": "openai/chat",
-    "gemini": "gemini/generate",
-    "grok": "xai/chat",
+FOLDERS = {  # vendor, and which of its formats if not the first: folder
+    ("anthropic", ""): "anthropic/messages",
+    ("openai", ""): "openai/chat",
+    ("openai", "responses"): "openai/responses",
+    ("gemini", ""): "gemini/generate",
+    ("grok", ""): "xai/chat",
+    ("grok", "responses"): "xai/responses",
 }
 
 
@@ -37,6 +39,12 @@ class Said:
 class Case:
     vendor: str
     path: Path
+    api: str = ""
+
+    @property
+    def options(self) -> dict:
+        """What chooses the format, for the provider."""
+        return {"api": self.api} if self.api else {}
 
     @cached_property
     def body(self) -> bytes:
@@ -52,7 +60,7 @@ class Case:
 
     @property
     def id(self) -> str:
-        return f"{self.vendor}-{self.path.stem}"
+        return "-".join(filter(None, (self.vendor, self.api, self.path.stem)))
 
     @cached_property
     def boundaries(self) -> list[int]:
@@ -71,7 +79,7 @@ class Case:
         for block in text.split("\n\n"):
             data = "\n".join(line[5:].removeprefix(" ") for line in block.split("\n") if line.startswith("data:"))
             if data and not data.startswith("[DONE]"):
-                said = READERS[self.vendor](said, json.loads(data))
+                said = READERS[self.api or self.vendor](said, json.loads(data))
         return said
 
 
@@ -120,7 +128,21 @@ def _gemini(said: Said, event: dict) -> Said:
     )
 
 
-READERS = {"anthropic": _anthropic, "openai": _chat, "grok": _chat, "gemini": _gemini}
+def _responses(said: Said, event: dict) -> Said:
+    kind, delta = event["type"], event.get("delta") or ""
+    text = delta if kind == "response.output_text.delta" else ""
+    reasoning = delta if kind in ("response.reasoning_summary_text.delta", "response.reasoning_text.delta") else ""
+    refusal = kind == "response.refusal.delta" and bool(delta)
+    call = kind == "response.output_item.added" and event["item"]["type"] == "function_call"
+    return Said(
+        said.text + text,
+        said.reasoning + reasoning,
+        said.begun or bool(text or reasoning or refusal or call),
+        said.proven or kind in ("response.completed", "response.incomplete", "response.failed"),
+    )
+
+
+READERS = {"anthropic": _anthropic, "openai": _chat, "grok": _chat, "gemini": _gemini, "responses": _responses}
 
 
 def cases(suffix: str) -> list[Case]:
@@ -128,8 +150,8 @@ def cases(suffix: str) -> list[Case]:
     if ROOT is None:
         return []
     return [
-        Case(vendor, path)
-        for vendor, folder in VENDORS.items()
+        Case(vendor, path, api)
+        for (vendor, api), folder in FOLDERS.items()
         for path in sorted((ROOT / folder).glob(f"*{suffix}"))
         if not path.stem.endswith((".headers", ".expected", ".request"))
     ]

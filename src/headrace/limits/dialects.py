@@ -3,11 +3,15 @@ How each vendor spells its limits: header names as rows of a table.
 
 Data only. A row says: this header tells that field of that dimension, written in that unit. A vendor that is new, or a
 header that a vendor adds, is a row here and nothing elsewhere; a new way of writing a value is a unit in
-`headers.READERS`. Two rows may read the same header (one value that tells two things). Knows no window lengths: Groq's
-requests are per day and its tokens per minute under the same names, so what a window is follows from its reset.
+`headers.READERS`. Two rows may read the same header (one value that tells two things). A dimension's name ends in its
+window where the header's does; else no window is known: Groq's requests are per day and its tokens per minute under the
+names that OpenAI has for both per minute, so what a window is follows from its reset.
 
-Sources, read 2026-11: platform.openai.com/docs/guides/rate-limits, platform.claude.com/docs/en/api/rate-limits. Google
-sends no such headers. xAI documents none; its servers send OpenAI's without the resets.
+Sources, read 2026-11: platform.openai.com/docs/guides/rate-limits, platform.claude.com/docs/en/api/rate-limits,
+console.groq.com/docs/rate-limits, inference-docs.cerebras.ai/support/rate-limits, docs.fireworks.ai/serverless/
+rate-limits, docs.together.ai/docs/rate-limits, openrouter.ai/docs/api-reference/limits, and
+draft-ietf-httpapi-ratelimit-headers-11. Google sends no such headers. xAI and Mistral document none; xAI's servers send
+OpenAI's without the resets, Mistral's send two sets, an old one and a new one.
 """
 
 from __future__ import annotations
@@ -17,10 +21,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-__all__ = ("DIALECTS", "Dialect", "Field", "Row", "Unit")
+__all__ = ("DIALECTS", "POLICY_HEADERS", "Dialect", "Field", "Row", "Unit")
 
 Field: TypeAlias = Literal["limit", "remaining", "reset"]
 Unit: TypeAlias = Literal["count", "time"]
+
+POLICY_HEADERS: Final = frozenset({"ratelimit", "ratelimit-policy"})
 
 
 class Row(NamedTuple):
@@ -45,27 +51,38 @@ class Dialect:
     Attributes:
         name: the vendor's.
         rows: of two that tell the same field of the same dimension, the earlier one wins.
-        tokens: the dimensions that `limit_tokens` may stand for, the first one told wins.
+        requests, tokens: the dimensions that `limit_requests` and `limit_tokens` may stand for, first one told wins.
+        policies: whether `RateLimit` and `RateLimit-Policy` are read, too. Their dimensions have no rows, for the
+            server names them: "requests:burst" is what the policy "burst" counts.
         headers: the names alone, to see quickly that an answer has none of them.
     """
 
     name: str
     rows: tuple[Row, ...] = ()
+    requests: tuple[str, ...] = ("requests",)
     tokens: tuple[str, ...] = ("tokens",)
+    policies: bool = False
     headers: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "headers", frozenset(row.header for row in self.rows))
+        object.__setattr__(self, "rows", tuple(dict.fromkeys(self.rows)))  # two vendors' rows may have one in common
+        names = {row.header for row in self.rows} | (POLICY_HEADERS if self.policies else set())
+        object.__setattr__(self, "headers", frozenset(names))
 
 
 _UNITS: Final[Mapping[Field, Unit]] = {"limit": "count", "remaining": "count", "reset": "time"}
 
 
-def _series(pattern: str, names: Iterable[str]) -> tuple[Row, ...]:
-    """The rows for names that differ by rule: `pattern` has places for {name} and {field}."""
+def _series(pattern: str, names: Iterable[str] | Mapping[str, str]) -> tuple[Row, ...]:
+    """
+    The rows for names that differ by rule: `pattern` has places for {name} and {field}.
+
+    A mapping says which dimension each name stands for, where that is another word.
+    """
+    pairs = names.items() if isinstance(names, Mapping) else [(name, name.replace("-", "_")) for name in names]
     return tuple(
-        Row(pattern.format(name=name, field=part), name.replace("-", "_"), part, unit)
-        for name in names
+        Row(pattern.format(name=name, field=part), dimension, part, unit)
+        for name, dimension in pairs
         for part, unit in _UNITS.items()
     )
 
@@ -98,12 +115,64 @@ _ANTHROPIC: Final = (
 # Claude served through other clouds has x-ratelimit-* names, so Anthropic's row reads both.
 _XRATELIMIT: Final = _series("x-ratelimit-{field}-{name}", ("requests", "tokens"))
 
-DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType(
-    {
-        "openai": Dialect("openai", _OPENAI),
-        "anthropic": Dialect("anthropic", _ANTHROPIC + _XRATELIMIT, tokens=("tokens", "input_tokens")),
-        "gemini": Dialect("gemini"),
-        "grok": Dialect("grok", _XRATELIMIT),
-        "any": Dialect("any", _OPENAI + _ANTHROPIC, tokens=("tokens", "input_tokens")),
-    }
+# Cerebras, and what the Hugging Face router hands on from the provider behind it. The total of tokens counts cached
+# ones as well.
+_WINDOWS: Final = ("minute", "hour", "day")
+_WINDOWED: Final = _series(
+    "x-ratelimit-{field}-{name}",
+    [f"{kind}-{window}" for kind in ("requests", "tokens", "total-tokens") for window in _WINDOWS],
 )
+
+# Mistral counts by the size of the model. The set of 2024 tells each minute twice, with the reset in the first row
+# only; that of 2025 tells no reset at all. Neither row reads `query-cost`, what the request itself took.
+_MISTRAL: Final = (
+    *_series("x-ratelimit-{field}-{name}", {"req-minute": "requests_minute", "tokens-minute": "tokens_minute"}),
+    *_series("ratelimitbysize-{field}", {"": "tokens_minute"}),
+    *_series("x-ratelimitbysize-{field}-{name}", {"minute": "tokens_minute", "month": "tokens_month"}),
+)
+
+# OpenRouter's reset is epoch milliseconds, Together's seconds to wait: `parse_reset_time` tells them apart by size.
+_BARE: Final = _series("x-ratelimit-{field}", {"": "requests"})
+_TOGETHER: Final = (*_BARE, *_series("x-tokenlimit-{field}", {"": "tokens"}))
+
+# Fireworks has three buckets: all input, input that was not cached, and output.
+_FIREWORKS: Final = _series(
+    "x-ratelimit-{field}-{name}",
+    {
+        "tokens-prompt": "input_tokens",
+        "tokens-cache-adjusted-prompt": "uncached_input_tokens",
+        "tokens-generated": "output_tokens",
+    },
+)
+
+# The first drafts of the IETF had three headers; proxies still send them.
+_EARLY: Final = _series("ratelimit-{field}", {"": "requests"})
+
+_REQUESTS: Final = ("requests", *(f"requests_{window}" for window in _WINDOWS))
+_TOKENS: Final = ("tokens", "input_tokens", *(f"tokens_{window}" for window in _WINDOWS))
+
+_ROWS: Final = (
+    Dialect("openai", _OPENAI),
+    Dialect("anthropic", _ANTHROPIC + _XRATELIMIT, tokens=("tokens", "input_tokens")),
+    Dialect("gemini"),
+    Dialect("grok", _XRATELIMIT),
+    Dialect("groq", _XRATELIMIT),
+    Dialect("azure", _XRATELIMIT),
+    Dialect("cerebras", _WINDOWED, requests=_REQUESTS, tokens=_TOKENS),
+    Dialect("mistral", _MISTRAL, requests=_REQUESTS, tokens=_TOKENS),
+    Dialect("openrouter", _BARE),
+    Dialect("together", _TOGETHER),
+    Dialect("fireworks", _FIREWORKS + _XRATELIMIT, tokens=("tokens", "input_tokens")),
+    Dialect(
+        "huggingface", _XRATELIMIT + _WINDOWED + _TOGETHER + _EARLY, requests=_REQUESTS, tokens=_TOKENS, policies=True
+    ),
+    Dialect(
+        "any",
+        _OPENAI + _ANTHROPIC + _WINDOWED + _MISTRAL + _FIREWORKS + _TOGETHER + _EARLY,
+        requests=_REQUESTS,
+        tokens=_TOKENS,
+        policies=True,
+    ),
+)
+
+DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType({row.name: row for row in _ROWS})

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from .._types import LimitDimension, RateLimitInfo
 from .._units import parse_number, parse_reset_time
 from .dialects import Dialect, Field, Unit
+from .policies import read_policies
 
 __all__ = ("READERS", "Parsed", "parse")
 
@@ -38,6 +39,12 @@ def _time(text: str, now: float) -> float | None:
     return parse_reset_time(text, now=now)
 
 
+# The policy comes first: it says in which unit the other field counts.
+_PARAMETERS: Final[Mapping[str, tuple[tuple[str, Field, Unit], ...]]] = {
+    "ratelimit-policy": (("q", "limit", "count"),),
+    "ratelimit": (("r", "remaining", "count"), ("t", "reset", "time")),
+}
+
 READERS: Final[Mapping[Unit, Callable[[str, float], float | None]]] = {"count": _count, "time": _time}
 
 
@@ -52,7 +59,8 @@ def parse(headers: Mapping[str, str], dialect: Dialect, *, now: float) -> Parsed
 
     Returns:
         Parsed(info, skipped). What the vendor did not send keeps its default. `reset_time` is that of the requests,
-        else of the tokens, else the earliest of the others. A limit without its `remaining` leaves both numbers of
+        else of the tokens, else the earliest of the others. Of several policies that count the same, the numbers of
+        `info` are those of the one with the least left. A limit without its `remaining` leaves both numbers of
         `info` 0, for half a pair would read as an exhausted limit; `info.dimensions` has what was told of it.
 
     Raises:
@@ -65,18 +73,26 @@ def parse(headers: Mapping[str, str], dialect: Dialect, *, now: float) -> Parsed
 
     told: dict[str, dict[Field, float]] = {}  # dimensions in the order of the rows
     skipped: list[str] = []
+    unlimited: set[str] = set()  # what is left of a limit that is none is no figure either
     for header, dimension, part, unit in dialect.rows:
         if header not in found:
             continue
         number = READERS[unit](_text(found[header]), now)
         if number is None or (part == "limit" and number == 0):  # a limit of nothing is how Azure says it has none
             skipped.append(header)
+            if part == "limit":
+                unlimited.add(dimension)
         else:
             told.setdefault(dimension, {}).setdefault(part, number)
+    named: dict[str, dict[Field, float]] = {}
+    if dialect.policies:
+        named = _policies(found, skipped, now)
+        told |= named
 
     if not told:
         return Parsed(RateLimitInfo(), tuple(skipped))
-    requests, tokens = told.get("requests", {}), _first(told, dialect.tokens)
+    requests = _first(told, (*dialect.requests, *_tightest(named, "requests")))
+    tokens = _first(told, (*dialect.tokens, *_tightest(named, "tokens")))
     limit_requests, remaining_requests = _pair(requests)
     limit_tokens, remaining_tokens = _pair(tokens)
     info = RateLimitInfo(
@@ -86,14 +102,39 @@ def parse(headers: Mapping[str, str], dialect: Dialect, *, now: float) -> Parsed
         limit_tokens=limit_tokens,
         remaining_tokens=remaining_tokens,
         dimensions=tuple(
-            LimitDimension(name, said["limit"], said.get("remaining"), said.get("reset"))
+            LimitDimension(name, said.get("limit"), said.get("remaining"), said.get("reset"))
             for name, said in told.items()
-            if "limit" in said
+            if "limit" in said or ("remaining" in said and name not in unlimited)
         ),
         observed_at=now,
         source="headers",
     )
     return Parsed(info, tuple(skipped))
+
+
+def _policies(found: Mapping[str, str], skipped: list[str], now: float) -> dict[str, dict[Field, float]]:
+    """What `RateLimit-Policy` (its q, in units of qu) and `RateLimit` (its r and t) tell of each policy."""
+    told: dict[str, dict[Field, float]] = {}
+    units: dict[str, str] = {}
+    for header, parts in _PARAMETERS.items():
+        if header not in found:
+            continue
+        readable = False
+        for name, parameters in read_policies(_text(found[header])).items():
+            unit = units.setdefault(name, parameters.get("qu", "requests").replace("-", "_"))
+            for key, part, kind in parts:
+                number = READERS[kind](parameters.get(key, ""), now)
+                if number is not None and (number > 0 or part != "limit"):
+                    told.setdefault(f"{unit}:{name}", {})[part], readable = number, True
+        if not readable:
+            skipped.append(header)
+    return told
+
+
+def _tightest(named: Mapping[str, Mapping[Field, float]], unit: str) -> list[str]:
+    """The policies that count this, that with the least left first; what tells no rest is no pressure."""
+    mine = [name for name in named if name.startswith(f"{unit}:")]
+    return sorted(mine, key=lambda name: named[name].get("remaining", math.inf))
 
 
 def _text(value: object) -> str:

@@ -10,7 +10,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from inspect import isawaitable
-from typing import ClassVar, Final, TypeAlias, Unpack
+from typing import Final, TypeAlias, Unpack
 from urllib.parse import urlsplit
 
 from anyio import Path
@@ -28,6 +28,7 @@ from .._types import (
     Part,
     Secret,
 )
+from .._units import lowered
 from ..errors import (
     HeadraceError,
     MissingKeyError,
@@ -36,6 +37,7 @@ from ..errors import (
     TruncatedStreamError,
     UndecodableEventError,
 )
+from ..streaming.host import FLIGHT
 from ..wire._codec import Codec, SaidThenFailed
 from .base import BaseProvider, ProviderOptions
 
@@ -45,6 +47,9 @@ ApiKey: TypeAlias = str | Secret | Callable[[], str | Awaitable[str]]
 
 SSE: Final = "text/event-stream"
 JSON: Final = "application/json"
+MASKED_FROM: Final = (
+    8  # characters: what is shorter, such as "EMPTY" for a local server, is no secret but may be a word
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,7 @@ class Vendor:
         url_env: environment variables that may replace it, first one set wins.
         key_env: environment variables of the key. They are sent to `hosts` (and hosts below them) only.
         key_header, key_prefix: how the key travels.
+        needs_key: whether a call without a key is refused here, before it is sent.
         headers: sent with every request.
     """
 
@@ -66,6 +72,7 @@ class Vendor:
     hosts: tuple[str, ...]
     key_header: str = "Authorization"
     key_prefix: str = "Bearer "
+    needs_key: bool = True
     headers: Mapping[str, str]
 
 
@@ -90,10 +97,10 @@ class VendorProvider(BaseProvider):
         options: what every provider takes; see `BaseProvider`.
 
     Raises:
-        ValueError: a base URL without http:// or https://.
+        ValueError: a base URL without http:// or https://, or with credentials, a query or a fragment.
     """
 
-    vendor: ClassVar[Vendor]
+    vendor: Vendor
     codec: Codec
 
     def __init__(
@@ -106,17 +113,15 @@ class VendorProvider(BaseProvider):
         **options: Unpack[ProviderOptions],
     ) -> None:
         super().__init__(**options)
-        self.base_url = (base_url or _environment(self.vendor.url_env) or self.vendor.base_url).rstrip("/")
-        if not self.base_url.startswith(("http://", "https://")):
-            raise ValueError(f"{self.name}: base_url {self.base_url!r} must begin with http:// or https://")
+        self.base_url = _checked(base_url or _environment(self.vendor.url_env) or self.vendor.base_url, self.name)
         self._key = Secret(api_key) if isinstance(api_key, str) else api_key
         self._headers, self._key_hosts = dict(headers or {}), tuple(key_hosts)
 
     # ---------------------------------------------------------------- the key
 
     def is_available(self) -> bool:
-        """Whether there is a key for the host of `base_url`. Sends nothing."""
-        return self._key is not None or self._environment_key() is not None
+        """Whether there is a key for the host of `base_url`, or none is needed. Sends nothing."""
+        return not self.vendor.needs_key or self._key is not None or self._environment_key() is not None
 
     def _environment_key(self) -> Secret | None:
         """The environment's key, if `base_url` is a host that it may go to."""
@@ -128,10 +133,13 @@ class VendorProvider(BaseProvider):
         value = _environment(self.vendor.key_env)
         return None if value is None else Secret(value)
 
-    async def _current_key(self) -> Secret:
+    async def _current_key(self) -> Secret | None:
+        """The key for the next request; None where there is none and none is needed."""
         key = self._key if self._key is not None else self._environment_key()
+        if key is None and not self.vendor.needs_key:
+            return None
         if key is None:
-            name = self.vendor.key_env[0]
+            name = next(iter(self.vendor.key_env), "a variable of the environment")
             why = (
                 f"{name} is set, but goes to the vendor's own hosts by https only, and base_url is {self.base_url!r}"
                 if _environment(self.vendor.key_env) is not None
@@ -153,29 +161,31 @@ class VendorProvider(BaseProvider):
     def _url(self, path: str) -> str:
         return self.base_url + path
 
-    async def _request_headers(self, more: Mapping[str, str]) -> dict[str, str]:
-        key = await self._current_key()
+    def _request_headers(self, key: Secret | None, more: Mapping[str, str]) -> dict[str, str]:
         vendor = self.vendor
-        return {**vendor.headers, vendor.key_header: vendor.key_prefix + key.reveal(), **more, **self._headers}
+        credential = {vendor.key_header: vendor.key_prefix + key.reveal()} if key is not None else {}
+        return {**lowered(vendor.headers), **lowered(credential), **lowered(more), **lowered(self._headers)}
 
     async def _raw_chat_stream(
         self, messages: Sequence[AIMessage], config: GenerationConfig | None = None
     ) -> AsyncIterator[AIStreamChunk]:
         """The vendor's plain stream: without recovery, and with nothing open across a yield but the response."""
+        if (flight := FLIGHT.get()) is not None:
+            flight.watch.off()  # reading files and asking for a key is not the vendor's doing
         given = config or GenerationConfig()
         stream = given.stream is not False
         encoded = self.codec.encode(await _loaded(messages), given, model=given.model or self.model, stream=stream)
-        session = self._current_session()
+        session, key = self._current_session(), await self._current_key()
         try:
             exchange = await session.open(
                 "POST",
                 self._url(encoded.path),
-                headers=await self._request_headers(encoded.headers),
+                headers=self._request_headers(key, encoded.headers),
                 body=encoded.body,
                 accept=SSE if stream else JSON,
             )
         except Refusal as refusal:
-            raise self._refused(refusal) from None
+            raise self._refused(refusal, key) from None
         async with exchange:
             ident = request_id(exchange.headers)
             yield AIStreamChunk(  # noqa: ASYNC119  # the pump closes this generator in the task that ran it
@@ -214,10 +224,13 @@ class VendorProvider(BaseProvider):
             request_id=exc.request_id,
         )
 
-    def _refused(self, refusal: Refusal) -> HeadraceError:
-        """The typed error, with the limits that the refusal's own headers tell."""
+    def _refused(self, refusal: Refusal, key: Secret | None) -> HeadraceError:
+        """The typed error, with the limits that the refusal's own headers tell. Some proxies quote the key they got."""
         now = _clock.wall()
-        error = self.codec.decode_error(refusal.status, refusal.headers, refusal.text, now=now)
+        text, secret = refusal.text, "" if key is None else key.reveal()
+        if len(secret) >= MASKED_FROM:
+            text = text.replace(secret, "***")
+        error = self.codec.decode_error(refusal.status, refusal.headers, text, now=now)
         if isinstance(error, RateLimitError):
             error.rate_limit = self._parse_rate_limit_headers(refusal.headers)
             if error.retry_at is None and error.retry_after is not None:
@@ -272,6 +285,24 @@ _MEDIA_TYPES: Final = {
     ".flac": "audio/flac",
     ".ogg": "audio/ogg",
 }
+
+
+def _checked(base_url: str, name: str) -> str:
+    """The base URL without a last slash. What is wrong with it is said without showing it: it may hold a password."""
+    try:
+        url = urlsplit(base_url.strip())
+        valid = url.scheme in {"http", "https"} and bool(url.hostname)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError(f"{name}: the base_url must begin with http:// or https:// and a host")
+    if url.username is not None or url.password is not None:
+        raise ValueError(
+            f"{name}: the base_url has credentials before the host: pass api_key= or headers= in their place"
+        )
+    if url.query or url.fragment:
+        raise ValueError(f"{name}: the base_url ends in a query or fragment, but paths are put behind it: use headers=")
+    return url.geturl().rstrip("/")
 
 
 def _environment(names: tuple[str, ...]) -> str | None:

@@ -22,6 +22,8 @@ from .._types import (
     Deadlines,
     GenerationConfig,
     RateLimitInfo,
+    ToolCall,
+    ToolCallDelta,
 )
 from ..limits import headers as limit_headers
 from ..limits.dialects import DIALECTS, Dialect
@@ -119,13 +121,13 @@ class BaseProvider:
             await session.__aexit__(kind, exc, tb)  # noqa: ASYNC102  # shielded there
 
     def _new_session(self) -> Session:
-        return Session(self.name, http_client=self._http_client, max_requests=self.max_requests)
+        return Session(self.name, owner=self, http_client=self._http_client, max_requests=self.max_requests)
 
     def _current_session(self) -> Session:
         """The session of the task that drives a raw stream, else the provider's own."""
         flight = FLIGHT.get()
-        if flight is not None and isinstance(flight.host, Session):
-            return flight.host
+        if flight is not None and isinstance(flight.host, Session) and flight.host.owner is self:
+            return flight.host  # another's session would send through another's client
         if self._session is None or not self._session.is_open:
             raise not_open()
         return self._session
@@ -158,7 +160,12 @@ class BaseProvider:
             rate_limit=answer.rate_limit,
             reasoning=answer.reasoning,
             refusal=answer.refusal,
-            finish_reason=answer.finish_reason or "stop",
+            tool_calls=tuple(
+                ToolCallDelta(index, call.id, call.name, call.arguments, ended=isinstance(call, ToolCall))
+                for index, call in enumerate(answer.tool_calls)
+            ),
+            is_final=answer.finish_reason is None,  # then the end is told, and not proven
+            finish_reason=answer.finish_reason,
             extra=answer.extra,
             meta=ChunkMeta(answer.model, answer.request_id, answer.raw_finish_reason, answer.raw_response),
         )

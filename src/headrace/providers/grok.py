@@ -1,22 +1,37 @@
-"""xAI Grok: OpenAI's Chat Completions at xAI's address, with xAI's quirks. Source: docs.x.ai, read 2026-11."""
+"""xAI Grok: OpenAI's two formats at xAI's address, with xAI's quirks. Source: docs.x.ai, read 2026-11."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from ..limits.dialects import DIALECTS
-from ..wire.openai import GROK, ChatCodec
-from ._vendor import Vendor, VendorProvider
+from ..wire import openai as chat
+from ..wire import responses
+from ..wire._codec import Codec
+from ._apis import Api, ChatOrResponsesProvider
+from ._vendor import Vendor
 from .base import CHAT_MODEL
 
 __all__ = ("GrokProvider",)
 
 
-class GrokProvider(VendorProvider):
-    """Grok, by Chat Completions. Key: `XAI_API_KEY`; base URL with `/v1`: `XAI_BASE_URL`."""
+class GrokProvider(ChatOrResponsesProvider):
+    """
+    Grok, by Chat Completions or the Responses API. Key: `XAI_API_KEY`; base URL with `/v1`: `XAI_BASE_URL`.
+
+    Args:
+        api: "chat" or "responses"; the vendor's own tools, such as web search, are known to the second only.
+        api_key, options: see `VendorProvider`.
+    """
 
     name = "grok"
     model = "grok-4.6"
     dialect = DIALECTS["grok"]
-    codec = ChatCodec("grok", quirks=GROK)
+    codecs: ClassVar[Mapping[Api, Codec]] = {
+        "chat": chat.ChatCodec("grok", quirks=chat.GROK),
+        "responses": responses.ResponsesCodec("grok", quirks=responses.GROK),
+    }
     capabilities = CHAT_MODEL
     vendor = Vendor(
         base_url="https://api.x.ai/v1",

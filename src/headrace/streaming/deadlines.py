@@ -55,6 +55,7 @@ class Watch:
             "tail": TAIL,
         }
         self._slack = {kind: min(SLACK, span / 8) for kind, span in self._span.items()}
+        self._is_sent = False
         self.kind: Due = "first_chunk"
         self._start = self._began = self._last = self._mark = self._now()
         self._arm()
@@ -63,6 +64,13 @@ class Watch:
     def elapsed(self) -> float:
         """Seconds since the request was handed to the wire."""
         return self._now() - self._start
+
+    def handed_over(self) -> None:
+        """The request goes to the wire now: what was done before it, such as asking for a key, is not the vendor's."""
+        self._last = self._mark = self._now()
+        if not self._is_sent:
+            self._is_sent, self._start, self._began = True, self._last, self._last
+        self._arm()
 
     def restart(self, kind: Due) -> None:
         """Content has come, or the phase has changed: this deadline counts from the last bytes on."""
@@ -91,7 +99,7 @@ class Watch:
         self.scope.deadline = min(due + slack[kind] for due, kind in self._dues())
 
     def off(self) -> None:
-        """The clocks stop for good: what follows has a bound of its own."""
+        """The clocks stand still: what follows has a bound of its own, or is not the vendor's doing."""
         self.scope.deadline = self._rearm = self._remark = math.inf
 
     async def excuse(self, wait: Awaitable[None]) -> None:

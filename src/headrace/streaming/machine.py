@@ -113,11 +113,13 @@ class StreamMachine:
 
     def queue(self) -> None:
         """The request waits for its slot."""
-        self.received = "queued"
+        if not self.ended:
+            self.received = "queued"
 
     def sent(self) -> None:
         """The request is handed to the wire."""
-        self.received = "streaming"
+        if not self.ended:
+            self.received = "streaming"
 
     def feed(self, chunk: AIStreamChunk) -> bool:
         """Take a raw chunk; from now on it belongs to the stream. True: there is a new chunk to `take`."""

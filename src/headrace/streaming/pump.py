@@ -89,8 +89,8 @@ class Pump(Hosted):
         self.token = current_token().native_token
         self.news, self.room = Bell(), Bell()
         self.over = False  # the response is closed: what remains stands in the record
+        machine.queue()  # first: an eager loop runs the task at once
         host.start(self)
-        machine.queue()
 
     async def main(self) -> None:
         await self.host.slots.take(self, max_wait=self.plan.max_wait, priority=self.plan.priority)

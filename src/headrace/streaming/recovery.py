@@ -32,7 +32,7 @@ class Recovery:
 
     async def __anext__(self) -> AIStreamChunk:
         if self._cut is not None:
-            raise self._cut
+            raise self._cut.with_traceback(None)  # not longer with each repetition
         try:
             chunk = await anext(self._source)
         except StopAsyncIteration:

@@ -37,12 +37,17 @@ class Inflater:
 
     def feed(self, data: bytes) -> bytes:
         """The bytes behind `data`; Undecodable if they expand beyond the bound or are not of this coding."""
+        out = b""
         try:
-            out = self._zlib.decompress(data, EVENT_BYTES)
+            while data:
+                if self._zlib.eof:  # a body may be several members, one behind the other (RFC 1952 2.2)
+                    self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)
+                out += self._zlib.decompress(data, EVENT_BYTES - len(out) + 1)
+                if len(out) > EVENT_BYTES:
+                    raise Undecodable(f"{len(data)} bytes of {self._coding} expand to more than {EVENT_BYTES}")
+                data = self._zlib.unused_data
         except zlib.error as exc:
             raise Undecodable(f"the body is not {self._coding}: {exc}") from exc
-        if self._zlib.unconsumed_tail:
-            raise Undecodable(f"{len(data)} bytes of {self._coding} expand to more than {EVENT_BYTES}")
         return out
 
 
@@ -137,7 +142,10 @@ class Framing:
         """
         if self.broken is not None:
             raise self.broken
-        return "".join(self._held) + "\n\n"
+        text = "".join(self._held)
+        if self._json is not None or text.startswith(_STRAY):
+            text = self._framed(text + "\n")
+        return text + "\n\n"
 
     def _decoded(self, data: bytes) -> str:
         data = self._partial + data

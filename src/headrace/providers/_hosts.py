@@ -1,0 +1,199 @@
+"""
+Known OpenAI-compatible servers: where each one is, how it wants its key, how it differs. One row a server.
+
+Data only: a server that is new is a row here, and no code knows one by name. A row holds what its server is known to
+refuse or to send, not what its models can do. A default model stands only where the vendor keeps an alias that moves on
+by itself: any other name is retired within the year.
+
+Sources, read 2026-11: the vendors' API references and quick starts; the paths and headers that their servers answer to.
+Mistral answers 422 to `stream_options.include_usage` and to `max_completion_tokens`, and tells usage unasked. Azure's
+newer models refuse `max_tokens`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import urlsplit
+
+from ..wire.openai import COMPATIBLE, Quirks
+
+__all__ = ("HOSTS", "UNKNOWN", "KnownHost", "find_host")
+
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownHost:
+    """
+    One server, or one kind of local server.
+
+    Attributes:
+        name: of the provider that speaks to it.
+        hosts: names it is recognised by, and all below them; the environment's key goes there only.
+        port: a local server is recognised by its usual port as well; None means any.
+        base_url: with the version, without a trailing slash; "" where every customer has an address of their own.
+        key_env: environment variables of the key; the first one set wins.
+        key_header, key_prefix: how the key travels.
+        needs_key: whether a call without a key is refused here, before it is sent.
+        quirks: how its Chat Completions differ.
+        dialect: its row in `limits.dialects.DIALECTS`.
+        model: the model asked where nobody names one; "" for none.
+    """
+
+    name: str
+    hosts: tuple[str, ...] = ()
+    port: int | None = None
+    base_url: str = ""
+    key_env: tuple[str, ...] = ()
+    key_header: str = "Authorization"
+    key_prefix: str = "Bearer "
+    needs_key: bool = True
+    quirks: Quirks = COMPATIBLE
+    dialect: str = "any"
+    model: str = ""
+
+
+# Whether a server that nobody knows wants a key is its own to say, with a 401.
+UNKNOWN: Final = KnownHost(name="compatible", needs_key=False)
+
+_NO_STREAM_OPTIONS: Final = Quirks(max_tokens="max_tokens", stream_options={})
+_AZURE: Final = Quirks(max_tokens="max_completion_tokens")
+
+_ROWS: Final = (
+    KnownHost(
+        name="groq",
+        hosts=("api.groq.com",),
+        base_url="https://api.groq.com/openai/v1",
+        key_env=("GROQ_API_KEY",),
+        dialect="groq",
+    ),
+    KnownHost(
+        name="mistral",
+        hosts=("api.mistral.ai",),
+        base_url="https://api.mistral.ai/v1",
+        key_env=("MISTRAL_API_KEY",),
+        quirks=_NO_STREAM_OPTIONS,
+        dialect="mistral",
+        model="mistral-small-latest",
+    ),
+    KnownHost(
+        name="deepseek",
+        hosts=("api.deepseek.com",),
+        base_url="https://api.deepseek.com/v1",
+        key_env=("DEEPSEEK_API_KEY",),
+    ),
+    KnownHost(
+        name="openrouter",
+        hosts=("openrouter.ai",),
+        base_url="https://openrouter.ai/api/v1",
+        key_env=("OPENROUTER_API_KEY",),
+        dialect="openrouter",
+        model="openrouter/auto",
+    ),
+    KnownHost(
+        name="together",
+        hosts=("api.together.ai", "api.together.xyz"),
+        base_url="https://api.together.ai/v1",
+        key_env=("TOGETHER_API_KEY",),
+        dialect="together",
+    ),
+    KnownHost(
+        name="fireworks",
+        hosts=("api.fireworks.ai",),
+        base_url="https://api.fireworks.ai/inference/v1",
+        key_env=("FIREWORKS_API_KEY",),
+        dialect="fireworks",
+    ),
+    KnownHost(
+        name="cerebras",
+        hosts=("api.cerebras.ai",),
+        base_url="https://api.cerebras.ai/v1",
+        key_env=("CEREBRAS_API_KEY",),
+        dialect="cerebras",
+    ),
+    KnownHost(
+        name="perplexity",
+        hosts=("api.perplexity.ai",),
+        base_url="https://api.perplexity.ai",
+        key_env=("PERPLEXITY_API_KEY", "PPLX_API_KEY"),
+        model="sonar",
+    ),
+    # The v1 endpoint: https://<resource>.openai.azure.com/openai/v1, where a model is the name of a deployment.
+    KnownHost(
+        name="azure",
+        hosts=("openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com"),
+        key_env=("AZURE_OPENAI_API_KEY",),
+        key_header="api-key",
+        key_prefix="",
+        quirks=_AZURE,
+        dialect="azure",
+    ),
+    KnownHost(
+        name="huggingface",
+        hosts=("router.huggingface.co",),
+        base_url="https://router.huggingface.co/v1",
+        key_env=("HF_TOKEN",),
+        dialect="huggingface",
+    ),
+    KnownHost(
+        name="moonshot",
+        hosts=("api.moonshot.ai", "api.moonshot.cn"),
+        base_url="https://api.moonshot.ai/v1",
+        key_env=("MOONSHOT_API_KEY",),
+    ),
+    KnownHost(
+        name="zai",
+        hosts=("api.z.ai", "open.bigmodel.cn"),
+        base_url="https://api.z.ai/api/paas/v4",
+        key_env=("ZAI_API_KEY",),
+    ),
+    KnownHost(
+        name="nvidia",
+        hosts=("integrate.api.nvidia.com",),
+        base_url="https://integrate.api.nvidia.com/v1",
+        key_env=("NVIDIA_API_KEY",),
+    ),
+    KnownHost(
+        name="sambanova",
+        hosts=("api.sambanova.ai",),
+        base_url="https://api.sambanova.ai/v1",
+        key_env=("SAMBANOVA_API_KEY",),
+    ),
+    KnownHost(
+        name="deepinfra",
+        hosts=("api.deepinfra.com",),
+        base_url="https://api.deepinfra.com/v1/openai",
+        key_env=("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"),
+    ),
+    KnownHost(
+        name="ollama-cloud",
+        hosts=("ollama.com",),
+        base_url="https://ollama.com/v1",
+        key_env=("OLLAMA_API_KEY",),
+    ),
+    # Local servers. Elsewhere than on their usual port they are as good as unknown, and served as well.
+    KnownHost(name="vllm", hosts=LOOPBACK, port=8000, base_url="http://localhost:8000/v1", needs_key=False),
+    KnownHost(name="llamacpp", hosts=LOOPBACK, port=8080, base_url="http://localhost:8080/v1", needs_key=False),
+    KnownHost(name="lmstudio", hosts=LOOPBACK, port=1234, base_url="http://localhost:1234/v1", needs_key=False),
+    KnownHost(name="ollama", hosts=LOOPBACK, port=11434, base_url="http://localhost:11434/v1", needs_key=False),
+)
+
+HOSTS: Final[Mapping[str, KnownHost]] = MappingProxyType({row.name: row for row in _ROWS})
+
+
+def find_host(base_url: str) -> KnownHost:
+    """
+    The row of the server at this address, or `UNKNOWN`.
+
+    Raises:
+        ValueError: the address has a port that is no number.
+    """
+    url = urlsplit(base_url)
+    host = url.hostname or ""
+    for row in _ROWS:
+        if row.port in {None, url.port} and any(host == name or host.endswith(f".{name}") for name in row.hosts):
+            return row
+    return UNKNOWN

@@ -1,0 +1,104 @@
+"""
+Any server that speaks OpenAI's Chat Completions.
+
+What differs between them is a row of `_hosts`; nothing here asks which one it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Unpack
+
+from .. import _clock
+from .._types import AIMessage, AIStreamChunk, GenerationConfig, RateLimitInfo
+from ..errors import CallerError
+from ..limits import headers as limit_headers
+from ..limits.dialects import DIALECTS
+from ..wire.openai import ChatCodec
+from ._hosts import HOSTS, KnownHost, find_host
+from ._vendor import ApiKey, Vendor, VendorOptions, VendorProvider
+from .base import CHAT_MODEL
+
+__all__ = ("HOSTS", "CompatibleProvider", "KnownHost")
+
+
+class CompatibleProvider(VendorProvider):
+    """
+    A server that speaks OpenAI's Chat Completions.
+
+    ```python
+    CompatibleProvider(host="groq")                               # its address, and GROQ_API_KEY
+    CompatibleProvider(base_url="https://api.groq.com/openai/v1") # the same: recognised by its address
+    CompatibleProvider(base_url="http://localhost:8000/v1")       # a local server needs no key
+    ```
+
+    `capabilities` are the format's; which of them a model has is for the model's own page to say.
+
+    Args:
+        api_key: the key, or a callable that gives it for each request; else the environment variable of the host's
+            row, which goes to that row's hosts only. Without any key, a server that needs none is sent no key header.
+        host: the name of a row in `HOSTS`, or a row of your own; else recognised by `base_url`. A server that is not
+            known is spoken to with what every server understands.
+        base_url: what stands before `/chat/completions`; else the row's own.
+        name: the provider's, by which a gateway knows it; else the row's. Two to one host need two names.
+        options: what every vendor's provider takes; see `VendorProvider`.
+
+    Raises:
+        ValueError: no such host, or neither argument says where the server is.
+    """
+
+    capabilities = CHAT_MODEL
+    host: KnownHost
+
+    def __init__(
+        self,
+        api_key: ApiKey | None = None,
+        *,
+        host: str | KnownHost | None = None,
+        name: str | None = None,
+        **options: Unpack[VendorOptions],
+    ) -> None:
+        base_url = options.get("base_url")
+        row = _row(host, base_url)
+        self.host, self.name, self.model = row, name or row.name, row.model
+        self.codec = ChatCodec(self.name, quirks=row.quirks)
+        self.vendor = Vendor(
+            base_url=row.base_url,
+            url_env=(),
+            key_env=row.key_env,
+            hosts=row.hosts,
+            key_header=row.key_header,
+            key_prefix=row.key_prefix,
+            needs_key=row.needs_key,
+            headers={},
+        )
+        super().__init__(api_key, **options)
+
+    def _raw_chat_stream(
+        self, messages: Sequence[AIMessage], config: GenerationConfig | None = None
+    ) -> AsyncIterator[AIStreamChunk]:
+        """See `VendorProvider`. Here there may be no default model, and a server's answer to none is no help."""
+        if not (self.model or (config is not None and config.model)):
+            raise CallerError(
+                f"{self.name}: no model is named, and the server has no usual one: "
+                "give CompatibleProvider(model=...) or GenerationConfig(model=...)"
+            )
+        return super()._raw_chat_stream(messages, config)
+
+    def _parse_rate_limit_headers(self, headers: Mapping[str, str]) -> RateLimitInfo:
+        """See `BaseProvider`; the dialect is the row's."""
+        return limit_headers.parse(headers, DIALECTS[self.host.dialect], now=_clock.wall()).info
+
+
+def _row(host: str | KnownHost | None, base_url: str | None) -> KnownHost:
+    if host is None:
+        if not base_url:
+            raise ValueError(f"give base_url=, or host= as one of {', '.join(HOSTS)}")
+        return find_host(base_url)
+    if isinstance(host, str):
+        if host not in HOSTS:
+            raise ValueError(f"there is no known host {host!r}: give base_url=, or one of {', '.join(HOSTS)}")
+        host = HOSTS[host]
+    if not (base_url or host.base_url):
+        raise ValueError(f"{host.name}: every customer has an address of their own there: give base_url=")
+    return host
