@@ -184,6 +184,11 @@ def report(*, rounds: int = 11, chunks: int = 2000, shapes: tuple[str, ...] = ("
                 "the hand-written loop (httpx-sse and `json.loads`, no deadlines, no recovery) within each round. "
                 "The server runs in another process; headrace runs with all deadlines and guarantees on."
             ),
+            (
+                "One event a read: the server rests 300 us after each event, so that each wakes the client by itself; "
+                "as fast as it comes: one write an event without a rest; ten events a read: one write for ten, then a "
+                "rest of 1 ms."
+            ),
             table(["format", "loop", "arrival", "client", "us a chunk", "ratio"], rows),
         )
     )

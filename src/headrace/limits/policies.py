@@ -1,8 +1,8 @@
 """
 `RateLimit` and `RateLimit-Policy`: lists of policies by name, each with its parameters.
 
-Reads the structured fields as far as limits need them, and the older and looser forms that servers send: a name without
-quotes, and more than one quoted name before the parameters, of which the last one counts. Text in, text out; what the figures
+Reads the structured fields as far as limits need them, and the looser forms that servers send: a name without quotes,
+and more than one quoted name before the parameters, of which the last one counts. Text in, text out; what the figures
 mean is said in `headers`. Source: draft-ietf-httpapi-ratelimit-headers-11, RFC 9651, read 2026-11.
 """
 

@@ -76,7 +76,7 @@ class BaseProvider:
 
     name: str = ""
     capabilities: ClassVar[frozenset[AICapability]] = frozenset({AICapability.TEXT_GENERATION, AICapability.CHAT})
-    dialect: ClassVar[Dialect] = DIALECTS["any"]
+    dialect: Dialect = DIALECTS["any"]
 
     # For subclasses that do not call __init__.
     model: str = ""

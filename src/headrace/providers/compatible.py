@@ -6,13 +6,11 @@ What differs between them is a row of `_hosts`; nothing here asks which one it i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Unpack
 
-from .. import _clock
-from .._types import AIMessage, AIStreamChunk, GenerationConfig, RateLimitInfo
+from .._types import AIMessage, AIStreamChunk, GenerationConfig
 from ..errors import CallerError
-from ..limits import headers as limit_headers
 from ..limits.dialects import DIALECTS
 from ..wire.openai import ChatCodec
 from ._hosts import HOSTS, KnownHost, find_host
@@ -62,6 +60,7 @@ class CompatibleProvider(VendorProvider):
         row = _row(host, base_url)
         self.host, self.name, self.model = row, name or row.name, row.model
         self.codec = ChatCodec(self.name, quirks=row.quirks)
+        self.dialect = DIALECTS[row.dialect]
         self.vendor = Vendor(
             base_url=row.base_url,
             url_env=(),
@@ -84,10 +83,6 @@ class CompatibleProvider(VendorProvider):
                 "give CompatibleProvider(model=...) or GenerationConfig(model=...)"
             )
         return super()._raw_chat_stream(messages, config)
-
-    def _parse_rate_limit_headers(self, headers: Mapping[str, str]) -> RateLimitInfo:
-        """See `BaseProvider`; the dialect is the row's."""
-        return limit_headers.parse(headers, DIALECTS[self.host.dialect], now=_clock.wall()).info
 
 
 def _row(host: str | KnownHost | None, base_url: str | None) -> KnownHost:

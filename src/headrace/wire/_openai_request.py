@@ -75,7 +75,8 @@ def encode(
     body |= _options(provider, quirks, config)
     if stream:
         body["stream"] = True
-        body["stream_options"] = quirks.stream_options
+        if quirks.stream_options:
+            body["stream_options"] = quirks.stream_options
     body |= config.extra or {}
     if body.get("n", 1) != 1:
         raise _unsupported(provider, "extra", "a response is one answer: make n calls in place of n > 1")
