@@ -13,7 +13,9 @@ import sys
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from types import AsyncGeneratorType
+from typing import TypeAlias
 from weakref import WeakSet
 
 import anyio
@@ -23,6 +25,8 @@ from headrace.providers.base import BaseProvider
 from headrace.testing import assert_idle
 
 __all__ = ("nothing_left", "session", "soon")
+
+Hook: TypeAlias = Callable[[AsyncGenerator[object, object]], None]
 
 
 async def soon(true: Callable[[], bool], within: float = 5.0) -> None:
@@ -45,21 +49,22 @@ async def nothing_left() -> AsyncIterator[None]:
     """Whatever the block leaves behind is an AssertionError."""
     found: list[str] = []
     generators: WeakSet[AsyncGeneratorType[object, object]] = WeakSet()
-    first, final = sys.get_asyncgen_hooks()
-    raise_hook = sys.unraisablehook
+    raise_hook, set_hooks, hooks = sys.unraisablehook, sys.set_asyncgen_hooks, sys.get_asyncgen_hooks()
 
-    def begun(generator: AsyncGenerator[object, object]) -> None:
+    def begun(then: Hook, generator: AsyncGenerator[object, object]) -> None:
         assert isinstance(generator, AsyncGeneratorType)
         generators.add(generator)
-        if first is not None:
-            first(generator)
+        then(generator)
 
-    def collected(generator: AsyncGenerator[object, object]) -> None:
+    def collected(then: Hook, generator: AsyncGenerator[object, object]) -> None:
         found.append(f"a hook had to finish {generator!r}")
-        if final is not None:
-            final(generator)
+        then(generator)
 
-    sys.set_asyncgen_hooks(begun, collected)
+    def set_watched(firstiter: Hook | None = None, finalizer: Hook | None = None) -> None:
+        set_hooks(firstiter and partial(begun, firstiter), finalizer and partial(collected, finalizer))
+
+    sys.set_asyncgen_hooks = set_watched  # asyncio sets its hooks anew for each step of a test, trio once
+    set_watched(*hooks)
     sys.unraisablehook = lambda what: found.append(f"unraisable {what.exc_value!r} in {what.object!r}")
     before = {task.id for task in _tasks()}
     try:
@@ -70,7 +75,8 @@ async def nothing_left() -> AsyncIterator[None]:
             for _ in range(3):  # what the collector has set off
                 await checkpoint()
     finally:
-        sys.set_asyncgen_hooks(first, final)
+        sys.set_asyncgen_hooks = set_hooks
+        set_hooks(*hooks)
         sys.unraisablehook = raise_hook
     found += [f"warned: {str(warning.message)[:200]}" for warning in warned]
     found += [f"task {task.name}" for task in _tasks() if task.id not in before]

@@ -244,6 +244,7 @@ async def test_rule_10_the_bodys_exception_leaves_alone_and_unreplaced(
 async def test_rule_10_a_native_cancel_while_leaving_keeps_the_exception_as_context(
     server: RawServer, make: Make, host: str
 ) -> None:
+    """An await in a `finally` on the way out would lose it (seen on 3.11)."""
     provider = make(server.play(A, Fault.HANG))
 
     async def run() -> None:

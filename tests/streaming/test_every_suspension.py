@@ -8,6 +8,7 @@ or by `Task.cancel()`. Whatever it meets: the words are a prefix, no marker come
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from itertools import count
 
 import pytest
@@ -139,3 +140,28 @@ async def test_rules_09_and_13_hold_for_a_cancellation_at_every_suspension(
             break
     assert at > 3, "a stream has more suspensions than that"
     assert current_effective_deadline() == float("inf")
+
+
+@pytest.mark.parametrize(("anyio_backend", "how"), [("asyncio", "scope"), ("asyncio", "native"), ("trio", "scope")])
+async def test_rule_13_a_session_closes_all_whenever_a_cancellation_strikes(
+    server: RawServer, make: Make, how: str
+) -> None:
+    """Its client as well, with the connection that is kept: a native cancellation does not reach httpcore."""
+    url = server.play(ROLE, *map(word, WORDS), FINISH, USAGE, DONE)
+
+    async def use() -> None:
+        async with make(url) as provider:
+            await provider.chat_stream(MESSAGES).collect()
+
+    for at in count():
+        striker = Striker(at, how)
+        if how == "native":
+            striker.task = asyncio.create_task(stepped(use(), striker.suspended))
+            with suppress(asyncio.CancelledError):
+                await striker.task
+        else:
+            with striker.scope:
+                await stepped(use(), striker.suspended)
+        if not striker.reached:
+            break
+    assert at > 2

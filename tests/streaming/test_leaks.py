@@ -10,6 +10,7 @@ from anyio import create_task_group, move_on_after, to_thread
 
 from headrace import ChatStream
 from headrace.errors import SessionClosedError
+from headrace.streaming.pump import AHEAD
 from headrace.testing import assert_idle
 
 from ..leaks import session, soon
@@ -17,7 +18,7 @@ from ..rawserver import Fault, RawServer
 from . import foreign
 from .conftest import Make
 from .foreign import HANG, Scripted
-from .words import DONE, FINISH, MESSAGES, A, B, C, drain
+from .words import DONE, FINISH, MESSAGES, A, B, C, drain, word
 
 pytestmark = pytest.mark.usefixtures("leak_check")
 
@@ -44,6 +45,25 @@ async def test_rule_13_left_by_the_block(server: RawServer, make: Make) -> None:
         async with provider.chat_stream(MESSAGES) as stream:
             await anext(stream)
         await assert_idle(provider, within=0)
+
+
+@pytest.mark.parametrize("way", ["block", "break", "session"])
+async def test_rule_13_left_while_the_pump_waits_for_its_consumer(server: RawServer, make: Make, way: str) -> None:
+    """It does not read then, so no cancellation runs through httpx's generators: they are closed from the inside."""
+    many = [word(f"{i} ") for i in range(3 * AHEAD)]
+    async with make(server.play(*many, Fault.HANG)) as provider:
+        stream = provider.chat_stream(MESSAGES)
+        if way == "block":
+            async with stream:
+                await anext(stream)
+                await soon(lambda: stream.partial_content.count(" ") >= AHEAD)
+        else:
+            await anext(stream)
+            await soon(lambda: stream.partial_content.count(" ") >= AHEAD)
+        if way == "break":
+            del stream
+        if way != "session":
+            await assert_idle(provider)
 
 
 async def test_rule_13_never_read(server: RawServer, make: Make) -> None:

@@ -187,6 +187,10 @@ def test_an_item_without_a_field_is_handed_on_once(item: str) -> None:
     assert last(completed(item)).extra == (json.loads(item),)
 
 
+def test_reasoning_that_is_words_alone_is_not_handed_on_a_second_time() -> None:
+    assert last(item_done(THOUGHTS)) == AIStreamChunk("", reasoning="abc")
+
+
 def test_annotations_are_handed_on_once_and_in_order() -> None:
     cited = '{"type":"output_text","text":"Hi","annotations":[{"title":"one"},{"title":"two"}]}'
     _, first, rest, end = feed(
@@ -459,16 +463,18 @@ KEYS = st.sampled_from(
         "text", "refusal", "annotations", "call_id", "name", "id",
     )
 )  # fmt: skip
-WORDS = st.sampled_from(["message", "output_text", "refusal", "reasoning", "function_call", "failed", "incomplete", ""])
+WORDS = st.sampled_from(
+    ["message", "output_text", "refusal", "reasoning", "function_call", "failed", "incomplete", "", "\x00", "é\u2028"]
+)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | WORDS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
-    max_leaves=12,
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
 )
 
 
 @given(
-    st.lists(st.tuples(TYPES, st.dictionaries(KEYS, VALUES, max_size=5)), min_size=1, max_size=5),
+    st.lists(st.tuples(TYPES, st.dictionaries(KEYS, VALUES, max_size=4)), min_size=1, max_size=4),
     st.sampled_from(["message", "error"]),
 )
 @example([("response.output_item.done", {"item": {"type": "message", "content": {"a": 1}}})], "message")

@@ -65,6 +65,10 @@ def test_codes(code: str, kind: type[errors.ProviderError], retryable: bool) -> 
     assert (type(error), error.code, error.retryable) == (kind, code, retryable)
 
 
+def test_the_type_of_the_event_is_no_code() -> None:
+    assert fail('{"type":"error","code":null,"message":"m"}').code is None
+
+
 def test_the_vendors_own_type_wins_over_ours() -> None:
     error = fail(failed('{"code":"invalid_image","type":"too_many_requests","message":"m"}'))
     assert type(error) is errors.RateLimitError
