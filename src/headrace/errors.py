@@ -2,8 +2,10 @@
 Every error headrace raises. The branch says who is at fault, the message what happened, why, and what next.
 
 HeadraceError
+├── OutputValidationError             the model's words are not as asked for (a ValueError); they are in `.content`
 ├── CallerError                       the caller: nothing was sent
 │   ├── UnsupportedOptionError        an option that the provider or the model cannot honour (a ValueError)
+│   ├── ModelRulesError               a table of model rules that cannot be read (a ValueError)
 │   ├── MissingKeyError               no API key
 │   └── ConcurrencyLimitError         no free slot within max_wait (a TimeoutError)
 ├── ProviderError                     everything that concerns one exchange with a vendor
@@ -36,8 +38,10 @@ All of them pickle and copy, hold no client and no key.
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
+from ._base_errors import HeadraceError, OutputValidationError
 from ._types import AIResponse, ErrorInfo, RateLimitInfo
 
 __all__ = (
@@ -51,8 +55,10 @@ __all__ = (
     "HeadraceError",
     "InvalidRequestError",
     "MissingKeyError",
+    "ModelRulesError",
     "NetworkError",
     "NotFoundError",
+    "OutputValidationError",
     "OverloadedError",
     "PermissionDeniedError",
     "ProviderError",
@@ -75,10 +81,6 @@ __all__ = (
 DeadlineKind: TypeAlias = Literal["first_chunk", "next_chunk", "idle", "total", "tail"]
 
 
-class HeadraceError(Exception):
-    """Root of all errors of this package."""
-
-
 # ---------------------------------------------------------------- the caller
 
 
@@ -96,6 +98,10 @@ class UnsupportedOptionError(CallerError, ValueError):
     def __init__(self, message: str, *, option: str = "") -> None:
         super().__init__(message)
         self.option = option
+
+
+class ModelRulesError(CallerError, ValueError):
+    """A table of model rules, the package's or the caller's, is not what it must be. The message says where."""
 
 
 class MissingKeyError(CallerError):
@@ -323,13 +329,21 @@ class StreamInterruptedError(HeadraceError):
         return f"Stream interrupted after {len(self.partial_content)} chars: {self.cause}"
 
     def __reduce__(self) -> tuple[type[StreamInterruptedError], tuple[str, Exception], dict[str, object]]:
-        # A cause from elsewhere may hold what cannot travel; its words can.
-        cause = self.cause
-        try:
-            pickle.loads(pickle.dumps(cause))  # noqa: S301  # our own bytes
-        except Exception:  # noqa: BLE001  # whatever a foreign class raises
+        # A cause from elsewhere, or a type that lives in a function, may not travel; words can.
+        cause, response = self.cause, self.response
+        if not _travels(cause):
             cause = HeadraceError(f"{type(cause).__name__}: {cause}")
-        return type(self), (self.partial_content, cause), {"response": self.response}
+        if response is not None and not _travels(response):
+            response = replace(response, raw_response=None, response_format=None)
+        return type(self), (self.partial_content, cause), {"response": response}
+
+
+def _travels(value: object) -> bool:
+    try:
+        pickle.loads(pickle.dumps(value))  # noqa: S301  # our own bytes
+    except Exception:  # noqa: BLE001  # whatever a foreign class raises
+        return False
+    return True
 
 
 def error_info(cause: Exception, partial_content: str) -> ErrorInfo:

@@ -29,9 +29,10 @@ from typing import Final, Literal
 
 from anyio import ClosedResourceError
 
-from .._types import AIResponse, AIStreamChunk, Attempt, ChunkMeta, RateLimitInfo, State, ToolCallDelta, Usage
+from .._schema import OutputFormat
+from .._types import AIResponse, AIStreamChunk, Attempt, ChunkMeta, RateLimitInfo, State, TextPart, ToolCallDelta, Usage
 from ..errors import NetworkError, StreamInterruptedError, TruncatedStreamError, error_info
-from .assembly import tool_calls
+from .assembly import Turn, tool_calls
 
 __all__ = ("MARKER", "Due", "StreamMachine", "marker_chunk")
 
@@ -71,8 +72,10 @@ class StreamMachine:
         "_provider",
         "_reasoning",
         "_refusal",
+        "_response_format",
         "_told",
         "_tools",
+        "_turn",
         "_usage",
         "due",
         "ended",
@@ -85,8 +88,15 @@ class StreamMachine:
         "received",
     )
 
-    def __init__(self, *, provider: str = "", model: str = "", marker: str = MARKER) -> None:
-        self.marker = marker
+    def __init__(
+        self,
+        *,
+        provider: str = "",
+        model: str = "",
+        marker: str = MARKER,
+        response_format: OutputFormat | None = None,
+    ) -> None:
+        self.marker, self._response_format = marker, response_format
         self.received: State = "pending"
         self.due: Due = "first_chunk"
         self.ended = False
@@ -107,7 +117,8 @@ class StreamMachine:
         self._refusal: list[str] = []
         self._tools: list[ToolCallDelta] = []
         self._extra: list[Mapping[str, object]] = []
-        self._early: tuple[Mapping[str, object], ...] = ()  # came before the first content, delivered with it
+        self._turn = Turn(provider)
+        self._early: list[AIStreamChunk] = []  # came before the first content, delivered with it
 
     # ---------------------------------------------------------------- from the wire
 
@@ -159,31 +170,56 @@ class StreamMachine:
             return self._record_extra(chunk)
         if chunk.reasoning:
             self._reasoning.append(chunk.reasoning)
+            self._turn.reasoning(self._length() - len(chunk.content), chunk.reasoning)
         if chunk.refusal:
             self._refusal.append(chunk.refusal)
+        if chunk.parts or chunk.extra:
+            self._record_beside(chunk)
         if chunk.tool_calls:
             self._tools.extend(chunk.tool_calls)
-        if chunk.extra:
-            self._extra.extend(chunk.extra)
+            for delta in chunk.tool_calls:
+                self._turn.call(self._length(), delta.index)
         if not self._begun:
-            self._begun = True
-            if self._early:
-                chunk.extra, self._early = self._early + chunk.extra, ()
-            if not self._proven:
-                self.due = "next_chunk"
+            self._begin(chunk)
         self.pending.append(chunk)
         return True
 
+    def _begin(self, chunk: AIStreamChunk) -> None:
+        self._begun = True
+        for early in reversed(self._early):
+            chunk.extra, chunk.parts = early.extra + chunk.extra, early.parts + chunk.parts
+        self._early.clear()
+        if not self._proven:
+            self.due = "next_chunk"
+
     def _record_extra(self, chunk: AIStreamChunk) -> bool:
-        """What has no field here is no beginning: until the first content it waits: no empty chunk precedes that."""
-        if not chunk.extra:
+        """What brings no words is no beginning: until the first content it waits: no empty chunk precedes that."""
+        if not (chunk.extra or chunk.parts):
             return False
-        self._extra.extend(chunk.extra)
+        self._record_beside(chunk)
         if not self._begun:
-            self._early += chunk.extra
+            self._early.append(chunk)
             return False
         self.pending.append(chunk)
         return True
+
+    def _record_beside(self, chunk: AIStreamChunk) -> None:
+        """Parts stand behind the words of their chunk, unless a part repeats these words, which tells their place."""
+        self._extra.extend(chunk.extra)
+        if not chunk.parts:
+            return
+        at = self._length()
+        if any(isinstance(part, TextPart) and part.text for part in chunk.parts):
+            at -= len(chunk.content)
+        for part in chunk.parts:
+            if isinstance(part, TextPart) and part.text:
+                at += len(part.text)
+            else:
+                self._turn.part(at, part)
+
+    def _length(self) -> int:
+        """How many characters of text have been received."""
+        return len(_joined(self._content))
 
     def _done(self) -> None:
         if self._proven:
@@ -246,7 +282,9 @@ class StreamMachine:
                 self.marker, self.error, self.partial_content, usage=self.usage, rate_limit=self.rate_limit
             )
         final = AIStreamChunk("", True, self.usage, None, self.rate_limit, finish_reason=self.finish_reason)
-        final.extra, self._early = self._early, ()
+        for early in self._early:  # an answer without content
+            final.extra, final.parts = final.extra + early.extra, final.parts + early.parts
+        self._early.clear()
         return final
 
     def leave(self, how: Literal["cancelled", "closed"]) -> None:
@@ -294,8 +332,11 @@ class StreamMachine:
         error = self.error
         told = (None, None) if error is None else (type(error).__name__, str(error))
         attempt = Attempt(self._provider, model, *told)
+        text = self.partial_content
+        why = self.finish_reason or self.received
+        calls = tool_calls(self._tools, ended=self._proven, why=why, origin=self._provider)
         return AIResponse(
-            self.partial_content,
+            text,
             self._provider,
             model,
             self.usage,
@@ -303,13 +344,15 @@ class StreamMachine:
             self._meta.raw_response,
             reasoning=_joined(self._reasoning),
             refusal=_joined(self._refusal),
-            tool_calls=tool_calls(self._tools, ended=self._proven, why=self.finish_reason or self.received),
+            tool_calls=tuple(calls.values()),
             rate_limit=self.rate_limit,
             state=self.received,
             request_id=self._meta.request_id,
             attempts=() if self.received in {"pending", "queued"} else (attempt,),
             raw_finish_reason=self._meta.raw_finish_reason,
             extra=tuple(self._extra),
+            parts=self._turn.parts(text, calls),
+            response_format=self._response_format,
         )
 
 

@@ -18,6 +18,7 @@ from typing import Final, Literal, cast
 from anyio import Event, current_effective_deadline
 from anyio.lowlevel import current_token
 
+from .._schema import OutputFormat
 from .._types import AIStreamChunk, Deadlines
 from ..errors import SessionClosedError, TruncatedStreamError
 from .deadlines import Watch
@@ -46,6 +47,7 @@ class Plan:
     deadlines: Deadlines
     max_wait: float
     priority: int = 0
+    response_format: OutputFormat | None = None
 
 
 class Bell:

@@ -47,7 +47,9 @@ class ChatStream:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._machine = StreamMachine(provider=plan.provider, model=plan.model, marker=plan.marker)
+        self._machine = StreamMachine(
+            provider=plan.provider, model=plan.model, marker=plan.marker, response_format=plan.response_format
+        )
         self._private: Host | None = None
         self._pump: Pump | None = None
         self._busy = self._collecting = False

@@ -1,0 +1,185 @@
+"""
+JSON schemas from Python types and functions, and the way back: JSON text to a checked value.
+
+Types are what msgspec knows: Structs, dataclasses, TypedDicts, and what they are made of. Knows no vendor; what vendors
+call a strict schema (every object closed, every property required) is told by `is_strict`. Source: JSON Schema 2020-12;
+OpenAI's guide to structured outputs, read 2026-11.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Literal, TypeAlias, cast, get_type_hints
+
+import msgspec
+
+from ._base_errors import HeadraceError, OutputValidationError
+
+__all__ = ("OutputFormat", "decode", "is_strict", "of_function", "of_type")
+
+JSON: TypeAlias = Mapping[str, "JSON"] | Sequence["JSON"] | str | int | float | bool | None
+OutputFormat: TypeAlias = Literal["json"] | Mapping[str, object] | type[object]
+
+_NAMED: Final = frozenset({"properties", "$defs"})  # their keys are names, not keywords
+_VALUES: Final = frozenset({"enum", "const", "required"})  # these hold values, not schemas
+_NOT_STRICT: Final = frozenset({"default", "discriminator"})  # strict modes refuse these; nothing is lost without them
+_PATH: Final = re.compile(r"`(\$[^`]*)`")
+_MALFORMED: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+# ---------------------------------------------------------------- types to schemas
+
+
+def of_type(source: type[object], *, strict: bool) -> dict[str, object]:
+    """
+    The schema of an object.
+
+    Args:
+        source: a msgspec Struct, a dataclass, a TypedDict, or another class with typed fields.
+        strict: close every object and require every property: models then fill in what has a default, too.
+
+    Raises:
+        TypeError: msgspec knows no schema for it, or it is no object.
+    """
+    schema = msgspec.json.schema(source)
+    found = schema.pop("$defs", {})
+    root = schema.pop("$ref", "").rpartition("/")[2]
+    if root:
+        schema = {**found[root]}
+        if not any(one == f"#/$defs/{root}" for one in _references([found, schema])):
+            del found[root]
+    if schema.get("type") != "object" or "properties" not in schema:
+        raise TypeError(
+            f"{getattr(source, '__name__', source)} is no type with fields: "
+            "give a msgspec Struct, a dataclass or a TypedDict (a list goes into a field of one)"
+        )
+    for one in (schema, *found.values()):
+        if "description" in one:  # a docstring, indented as it stands
+            one["description"] = inspect.cleandoc(one["description"])
+    if found:
+        schema["$defs"] = found
+    return _closed(schema) if strict else schema
+
+
+def of_function(function: Callable[..., object]) -> tuple[type[msgspec.Struct], str]:
+    """
+    A Struct of the function's parameters, and the first paragraph of its docstring.
+
+    Raises:
+        TypeError: a parameter without an annotation, or one that cannot be given by name.
+    """
+    name = getattr(function, "__name__", "tool")
+    hints = get_type_hints(function, include_extras=True)
+    fields: list[tuple[str, object] | tuple[str, object, object]] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
+            raise TypeError(f"{name}(): a model gives arguments by name, which {parameter} cannot be")
+        if parameter.name not in hints:
+            raise TypeError(f"{name}(): parameter {parameter.name!r} has no annotation, so it has no schema")
+        hint = hints[parameter.name]
+        has_default = parameter.default is not parameter.empty
+        fields.append((parameter.name, hint, parameter.default) if has_default else (parameter.name, hint))
+    struct = msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=True)
+    return struct, " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
+
+
+def is_strict(schema: object) -> bool:
+    """Whether every object in it is closed and requires all of its properties, so that a vendor can enforce it."""
+    if isinstance(schema, list):
+        return all(map(is_strict, schema))
+    if not isinstance(schema, Mapping):
+        return True
+    if schema.get("type") == "object" or "properties" in schema:
+        properties, required = schema.get("properties", {}), schema.get("required", ())
+        if schema.get("additionalProperties") is not False or not isinstance(properties, Mapping):
+            return False
+        if not isinstance(required, list | tuple) or set(properties) - set(required):
+            return False
+    return all(map(is_strict, _children(schema)))
+
+
+def _children(schema: Mapping[str, object]) -> Iterator[object]:
+    for key, value in schema.items():
+        if key in _NAMED and isinstance(value, Mapping):
+            yield from value.values()
+        elif key not in _VALUES:
+            yield value
+
+
+def _closed(schema: Mapping[str, object]) -> dict[str, object]:
+    body: dict[str, object] = {}
+    for key, value in schema.items():
+        if key in _NAMED and isinstance(value, Mapping):
+            body[key] = {name: _close(one) for name, one in value.items()}
+        elif key not in _NOT_STRICT:
+            body[key] = value if key in _VALUES else _close(value)
+    properties = schema.get("properties")
+    if isinstance(properties, Mapping):
+        body["additionalProperties"], body["required"] = False, list(properties)
+    return body
+
+
+def _close(schema: object) -> object:
+    if isinstance(schema, list):
+        return [_close(one) for one in schema]
+    return _closed(schema) if isinstance(schema, Mapping) else schema
+
+
+def _references(schema: object) -> Iterator[object]:
+    if isinstance(schema, list):
+        for one in schema:
+            yield from _references(one)
+    elif isinstance(schema, dict):
+        for key, value in schema.items():
+            if key == "$ref":
+                yield value
+            yield from _references(value)
+
+
+# ---------------------------------------------------------------- text to values
+
+
+def decode(text: str, wanted: OutputFormat, *, what: str) -> object:
+    """
+    The value of a JSON text.
+
+    Args:
+        wanted: "json" for any value, a JSON schema, or a type, of which the value will be.
+        what: what the text is, for the error, as in "the answer".
+
+    Raises:
+        OutputValidationError: it is no JSON, or not as wanted; names the path.
+        HeadraceError: a schema is to be checked, and the package for it is not installed.
+    """
+    is_type = wanted != "json" and not isinstance(wanted, Mapping)
+    try:
+        value: object = msgspec.json.decode(text, type=wanted if is_type else object)
+    except _MALFORMED as exc:
+        path = _PATH.search(str(exc))
+        raise _invalid(what, str(exc), path.group(1) if path else "$", text) from exc
+    if isinstance(wanted, Mapping):
+        _check(cast("JSON", value), wanted, what, text)
+    return value
+
+
+def _check(value: JSON, schema: Mapping[str, object], what: str, text: str) -> None:
+    try:
+        from jsonschema.exceptions import best_match
+        from jsonschema.validators import validator_for
+    except ImportError:
+        raise HeadraceError(
+            "checking a value against a JSON schema needs jsonschema: pip install 'headrace[schema]' "
+            "(a Struct or dataclass as response_format needs nothing)"
+        ) from None
+    cls = validator_for(dict(schema))
+    error = best_match(cls(dict(schema)).iter_errors(value))
+    if error is not None:
+        raise _invalid(what, error.message, error.json_path, text)
+
+
+def _invalid(what: str, why: str, path: str, text: str) -> OutputValidationError:
+    shown = text if len(text) <= 80 else text[:77] + "..."
+    where = "" if path in why else f" at {path}"
+    return OutputValidationError(f"{what} is not as asked for: {why}{where}: {shown!r}", path=path, content=text)

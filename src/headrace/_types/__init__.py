@@ -1,0 +1,78 @@
+"""
+The values that cross headrace's border: what a caller gives and what a model's answer is made of.
+
+Plain slots dataclasses and TypedDicts. Knows no vendor, no socket, no loop. `headrace` and `headrace.gateway` re-export
+the names that applications import.
+"""
+
+from ._answers import (
+    AIResponse,
+    AIStreamChunk,
+    Attempt,
+    ChunkMeta,
+    Citation,
+    ErrorInfo,
+    ResponsePart,
+    State,
+    ToolCallDelta,
+    Usage,
+    UsageSource,
+)
+from ._beside import EmbeddingResponse, ModelInfo
+from ._capability import AICapability
+from ._limits import LimitDimension, RateLimitInfo
+from ._messages import (
+    AIMessage,
+    AudioPart,
+    CacheBreakpoint,
+    DocumentPart,
+    ImagePart,
+    Part,
+    PartialToolCall,
+    ReasoningPart,
+    Role,
+    TextPart,
+    ToolCall,
+    ToolResultPart,
+    VendorPart,
+)
+from ._requests import Deadlines, GenerationConfig, PromptCache, Reasoning, Tool
+from ._secret import Secret
+
+__all__ = (
+    "AICapability",
+    "AIMessage",
+    "AIResponse",
+    "AIStreamChunk",
+    "Attempt",
+    "AudioPart",
+    "CacheBreakpoint",
+    "ChunkMeta",
+    "Citation",
+    "Deadlines",
+    "DocumentPart",
+    "EmbeddingResponse",
+    "ErrorInfo",
+    "GenerationConfig",
+    "ImagePart",
+    "LimitDimension",
+    "ModelInfo",
+    "Part",
+    "PartialToolCall",
+    "PromptCache",
+    "RateLimitInfo",
+    "Reasoning",
+    "ReasoningPart",
+    "ResponsePart",
+    "Role",
+    "Secret",
+    "State",
+    "TextPart",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolResultPart",
+    "Usage",
+    "UsageSource",
+    "VendorPart",
+)

@@ -1,0 +1,73 @@
+"""
+What headrace tells beside its results: one frozen event type, hooks for whoever wants to know, and stdlib logging.
+
+Costs nothing where nothing happens; an event is made only when there is something to tell. Knows no vendor and no HTTP.
+No event ever holds a key or a word of a conversation.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+__all__ = ("Event", "EventName", "Hook", "add_hook", "emit")
+
+EventName: TypeAlias = Literal["option_dropped", "content_dropped"]
+
+_LEVELS: Final[Mapping[EventName, int]] = {
+    "option_dropped": logging.WARNING,  # the answer may be another than was asked for
+    "content_dropped": logging.INFO,  # by a documented rule, in a conversation that came from another vendor
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """
+    Something that happened.
+
+    Attributes:
+        name: what kind: "option_dropped", an option that the model or the vendor does not take was left out, as
+            `strict_options=False` asks; "content_dropped", a part of a conversation that this vendor cannot carry.
+        provider, model: whose request it is about.
+        message: the whole in one sentence.
+        data: the same as values; each name of event has its own keys.
+    """
+
+    name: EventName
+    provider: str
+    model: str
+    message: str
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+Hook: TypeAlias = Callable[[Event], object]
+
+_log: Final = logging.getLogger("headrace")
+_hooks: Final[list[Hook]] = []
+
+
+def add_hook(hook: Hook) -> Callable[[], None]:
+    """
+    Call `hook(event)` for every event from now on; gives the function that ends it.
+
+    Hooks run at once, in the task that tells the event: they must not block. What they raise is logged and dropped.
+    """
+    _hooks.append(hook)
+
+    def remove() -> None:
+        if hook in _hooks:
+            _hooks.remove(hook)
+
+    return remove
+
+
+def emit(event: Event) -> None:
+    """Tell the hooks and the log `headrace`."""
+    _log.log(_LEVELS[event.name], "%s", event.message)
+    for hook in tuple(_hooks):
+        try:
+            hook(event)
+        except Exception:  # noqa: BLE001  # a hook's failure is not the call's
+            _log.exception("a hook failed on %s", event.name)

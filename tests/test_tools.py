@@ -1,0 +1,107 @@
+"""`Tool.of`, `decode` and `run`: from a function or a type to a tool, and from a model's call to its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+import pytest
+
+from headrace import Tool, ToolCall, ToolResultPart
+from headrace.errors import OutputValidationError
+
+
+def weather(city: str, days: int = 1) -> dict[str, object]:
+    """Tell the weather of a city."""
+    return {"city": city, "days": days}
+
+
+async def shout(text: str) -> str:
+    return text.upper()
+
+
+class Search(msgspec.Struct):
+    """Look something up."""
+
+    query: str
+
+
+@dataclass
+class Bare:
+    query: str
+
+
+def test_a_function_is_a_tool() -> None:
+    tool = Tool.of(weather)
+    assert (tool.name, tool.description, tool.strict) == ("weather", "Tell the weather of a city.", None)
+    assert tool.parameters == {
+        "type": "object",
+        "properties": {"city": {"type": "string"}, "days": {"type": "integer", "default": 1}},
+        "required": ["city"],
+        "additionalProperties": False,
+    }
+
+
+def test_a_strict_tool_requires_all() -> None:
+    assert Tool.of(weather, strict=True).parameters["required"] == ["city", "days"]
+
+
+def test_a_type_is_a_tool_and_its_generated_docstring_is_no_description() -> None:
+    assert Tool.of(Search).description == "Look something up."
+    assert Tool.of(Bare).description == ""
+    assert Tool.of(Bare, name="find", description="Find it.").name == "find"
+
+
+def test_a_thing_that_is_neither_is_refused() -> None:
+    with pytest.raises(TypeError, match="a function or a type with fields, not of 7"):
+        Tool.of(7)
+
+
+def test_decode_gives_an_instance_or_names_the_path() -> None:
+    assert Tool.of(Search).decode(ToolCall("1", "Search", '{"query":"x"}')) == Search("x")
+    assert Tool("plain").decode(ToolCall("1", "plain", "")) == {}
+    with pytest.raises(OutputValidationError, match=r"the input of Search\(\) .*`\$.query`") as caught:
+        Tool.of(Search).decode(ToolCall("1", "Search", '{"query":1}'))
+    assert caught.value.path == "$.query"
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "result"),
+    [
+        (weather, '{"city":"Rome"}', ToolResultPart("1", '{"city":"Rome","days":1}', "weather")),
+        (shout, '{"text":"hi"}', ToolResultPart("1", "HI", "shout")),
+    ],
+    ids=["plain", "async"],
+)
+async def test_run_calls_the_function_and_gives_the_result_as_text(
+    source: object, arguments: str, result: ToolResultPart
+) -> None:
+    tool = Tool.of(source)
+    assert await tool.run(ToolCall("1", tool.name, arguments)) == result
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ('{"city":1}', "Expected `str`, got `int` - at `$.city`"),
+        ('{"city":"Rome","unit":"C"}', "unknown field `unit`"),
+        ("{}", "missing required field `city`"),
+    ],
+)
+async def test_arguments_that_do_not_fit_are_told_to_the_model(arguments: str, words: str) -> None:
+    result = await Tool.of(weather).run(ToolCall("1", "weather", arguments))
+    assert result.is_error and result.call_id == "1"
+    assert words in result.text
+
+
+async def test_a_tool_without_a_function_cannot_run() -> None:
+    with pytest.raises(TypeError, match=r"make it by Tool\.of"):
+        await Tool("plain").run(ToolCall("1", "plain", ""))
+
+
+async def test_what_the_function_raises_is_raised() -> None:
+    def fail() -> str:
+        raise LookupError("no such place")
+
+    with pytest.raises(LookupError, match="no such place"):
+        await Tool.of(fail).run(ToolCall("1", "fail", "{}"))
