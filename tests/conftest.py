@@ -23,7 +23,8 @@ def no_keys_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ANTHROPIC", "OPENAI", "XAI", "GEMINI", "GOOGLE"):
         for suffix in ("API_KEY", "BASE_URL"):
             monkeypatch.delenv(f"{name}_{suffix}", raising=False)
-    monkeypatch.delenv("GOOGLE_GEMINI_BASE_URL", raising=False)
+    for name in ("GOOGLE_GEMINI_BASE_URL", "OLLAMA_HOST", "OLLAMA_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)

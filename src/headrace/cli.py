@@ -19,7 +19,7 @@ from .simulator import Exchange, Simulator, faults
 
 __all__ = ("main",)
 
-VENDORS: Final = ("anthropic", "openai", "gemini", "grok")
+VENDORS: Final = ("anthropic", "openai", "gemini", "grok", "ollama")
 CURL: Final = """curl -N {url}/chat/completions -H 'authorization: Bearer any' -H 'content-type: application/json' \
 -d '{{"model":"any","stream":true,"messages":[{{"role":"user","content":"Hello"}}]}}'"""
 
@@ -134,5 +134,9 @@ def _demo(options: argparse.Namespace) -> int:
 
 COMMANDS: Final = {
     "demo": Command("Four providers stream at once, break, and lose nothing.", _demo_arguments, _demo),
-    "sim": Command("Run the vendors' simulator until Ctrl-C.", _sim_arguments, _sim),
+    "sim": Command(
+        "Run the vendors' simulator until Ctrl-C: conversations, embeddings, token counts, models.",
+        _sim_arguments,
+        _sim,
+    ),
 }

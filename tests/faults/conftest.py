@@ -40,6 +40,6 @@ async def leak_check() -> AsyncIterator[None]:
 
 @pytest.fixture
 async def sim(leak_check: None) -> AsyncIterator[Simulator]:
-    """The four vendors on a real socket."""
+    """The vendors on a real socket."""
     async with Simulator() as running:
         yield running

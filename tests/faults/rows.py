@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal, TypeAlias, TypeVar, cast
 
 import pytest
@@ -18,6 +19,7 @@ from headrace.providers.anthropic import AnthropicProvider
 from headrace.providers.base import BaseProvider
 from headrace.providers.gemini import GeminiProvider
 from headrace.providers.grok import GrokProvider
+from headrace.providers.ollama import OllamaProvider
 from headrace.providers.openai import OpenAIProvider
 from headrace.simulator import Framing, Script, Simulator, Tokens
 from headrace.simulator.faults import Fault
@@ -32,9 +34,11 @@ PROVIDERS: Final = {
     "anthropic": AnthropicProvider,
     "gemini": GeminiProvider,
     "grok": GrokProvider,
+    "ollama": partial(OllamaProvider, model="llama3.2"),  # without one it would ask the server first
     "openai": OpenAIProvider,
 }
 REST: Final = ""
+SILENT: Final = ("gemini", "ollama")  # their heads tell neither limits nor ids
 MESSAGES: Final = [AIMessage("user", "Tell me of the mill.")]
 MARKER: Final = "\n\n[Response interrupted]"
 
@@ -44,9 +48,9 @@ ALL: Final = len(PIECES)
 TOKENS: Final = Tokens(prompt=30, completion=12, cached=10, reasoning=4)
 
 # So many events stand before the first content, and up to and with the proof of the end.
-HEAD: Final = {"anthropic": 3, "gemini": 0, "grok": 1, "openai": 1}
-PROOF: Final = {"anthropic": 13, "gemini": 7, "grok": 9, "openai": 9}
-EVENTS: Final = {"anthropic": 13, "gemini": 7, "grok": 11, "openai": 11}
+HEAD: Final = {"anthropic": 3, "gemini": 0, "grok": 1, "ollama": 0, "openai": 1}
+PROOF: Final = {"anthropic": 13, "gemini": 7, "grok": 9, "ollama": 8, "openai": 9}
+EVENTS: Final = {"anthropic": 13, "gemini": 7, "grok": 11, "ollama": 8, "openai": 11}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,8 +98,8 @@ AFTER: Final = {
     "too-long-length": Row(fault=faults.WrongLength(by=10)),
     "too-short-length": Row(
         fault=faults.WrongLength(by=-10),
-        state={"anthropic": "interrupted", "gemini": "interrupted", REST: "finished"},
-        error={"anthropic": TruncatedStreamError, "gemini": TruncatedStreamError, REST: None},
+        state={"grok": "finished", "openai": "finished", REST: "interrupted"},
+        error={"grok": None, "openai": None, REST: TruncatedStreamError},
         pieces={"gemini": ALL - 1, REST: ALL},
         beyond={"gemini": ".", REST: ""},
     ),
@@ -118,8 +118,8 @@ AFTER: Final = {
     "no-finish": Row(
         fault=faults.CleanEnd(drop="finish"),
         pieces={"gemini": ALL - 1, REST: ALL},
-        state={"gemini": "interrupted", REST: "unconfirmed"},
-        error={"gemini": TruncatedStreamError, REST: None},
+        state={"gemini": "interrupted", "ollama": "interrupted", REST: "unconfirmed"},
+        error={"gemini": TruncatedStreamError, "ollama": TruncatedStreamError, REST: None},
         reused=True,
     ),
     "no-tail": Row(

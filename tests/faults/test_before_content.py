@@ -36,11 +36,13 @@ from headrace.errors import (
 from headrace.providers.base import BaseProvider
 from headrace.simulator import Simulator, faults
 
-from .rows import HEAD, MESSAGES, PROVIDERS, REST, PerVendor, Row, after, of, still_works, table
+from .rows import HEAD, MESSAGES, PROVIDERS, REST, SILENT, PerVendor, Row, after, of, still_works, table
 
 pytestmark = pytest.mark.usefixtures("leak_check")
 
-NONE_OF_GEMINI: Final[Mapping[str, float | None]] = {"gemini": None, REST: 2.0}  # it tells waits in a 429's body only
+# Ollama tells no waits, Gemini in a 429's body only.
+TOLD: Final[Mapping[str, float | None]] = {"ollama": None, REST: 2.0}
+NONE_OF_GEMINI: Final[Mapping[str, float | None]] = {**TOLD, "gemini": None}
 
 
 def failed(
@@ -72,11 +74,12 @@ def refused(
     retryable: bool = False,
     wait: PerVendor[float | None] = None,
     kind: Literal["rate", "quota"] = "rate",
+    shape: Literal["usual", "nested", "string"] = "usual",
     body: Literal["whole", "cut", "reset", "html", "empty"] = "whole",
 ) -> Row:
     """The vendor says no, in its own shape."""
     return Row(
-        fault=faults.Refuse(status=status, kind=kind, body=body),
+        fault=faults.Refuse(status=status, kind=kind, shape=shape, body=body),
         state="failed",
         pieces=0,
         error=error,
@@ -120,19 +123,19 @@ BEFORE: Final = {
     # Refusals.
     "400": refused(400, InvalidRequestError),
     "401": refused(401, AuthenticationError),
-    "402": refused(402, {"gemini": InvalidRequestError, REST: QuotaExceededError}),
+    "402": refused(402, QuotaExceededError),
     "403": refused(403, PermissionDeniedError),
     "404": refused(404, NotFoundError),
     "408": refused(408, ServerError, retryable=True),
     "413": refused(413, RequestTooLargeError),
-    "429": refused(429, RateLimitError, retryable=True, wait=2.0),
+    "429": refused(429, RateLimitError, retryable=True, wait=TOLD),
     "429-quota": refused(429, QuotaExceededError, kind="quota"),
     "429-in-ms": Row(
         fault=faults.Refuse(status=429, retry_after=7.25, retry_after_ms=True),
         state="failed",
         pieces=0,
         error=RateLimitError,
-        retry_after=7.25,
+        retry_after={"ollama": None, REST: 7.25},
         reused=True,
     ),
     "500": refused(500, ServerError, retryable=True),
@@ -140,6 +143,8 @@ BEFORE: Final = {
     "529": refused(529, OverloadedError, retryable=True, wait=NONE_OF_GEMINI),
     "429-cut": refused(429, RateLimitError, retryable=True, wait=NONE_OF_GEMINI, body="cut"),
     "500-reset": refused(500, ServerError, retryable=True, body="reset"),
+    "429-nested": refused(429, RateLimitError, retryable=True, wait=TOLD, shape="nested"),
+    "429-string": refused(429, RateLimitError, retryable=True, wait=TOLD, shape="string"),
     "403-html": refused(403, PermissionDeniedError, body="html"),
     "503-html": refused(503, OverloadedError, retryable=True, wait=NONE_OF_GEMINI, body="html"),
     "429-empty": refused(429, RateLimitError, retryable=True, wait=NONE_OF_GEMINI, body="empty"),
@@ -177,13 +182,13 @@ async def assert_fails(sim: Simulator, provider: BaseProvider, row: Row) -> Prov
     assert exchange.text_before_fault == "" or isinstance(fault, faults.WrongLength)  # then it lies beyond the end
     if isinstance(fault, faults.Refuse):
         assert error.status == fault.status == exchange.status
-        assert (error.request_id is None) is (vendor == "gemini")
+        assert (error.request_id is None) is (vendor in SILENT)
     if isinstance(error, RateLimitError) and isinstance(fault, faults.Refuse):
         assert error.sent
         assert error.kind == ("overload" if type(error) is OverloadedError else "rate")
         assert (error.retry_at is None) is (error.retry_after is None)
         assert error.rate_limit is not None
-        assert error.rate_limit.limit_requests == (0 if vendor == "gemini" else 100_000)
+        assert error.rate_limit.limit_requests == (0 if vendor in SILENT else 100_000)
 
     assert (stream.state, stream.response.state) == ("failed", "failed")
     assert (stream.partial_content, stream.interruption) == ("", None)

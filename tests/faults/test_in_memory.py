@@ -36,7 +36,13 @@ async def in_memory(sim: Simulator, vendor: str) -> AsyncIterator[BaseProvider]:
     assert sim.open_connections == 0
 
 
-PREFIX: Final = {"anthropic": "/anthropic", "gemini": "/gemini", "grok": "/grok/v1", "openai": "/openai/v1"}
+PREFIX: Final = {
+    "anthropic": "/anthropic",
+    "gemini": "/gemini",
+    "grok": "/grok/v1",
+    "ollama": "/ollama",
+    "openai": "/openai/v1",
+}
 
 
 def patient(row: Row) -> Row:

@@ -43,6 +43,7 @@ SHARED: Final[dict[str, object]] = {
 OWN: Final[Mapping[str, Mapping[str, object]]] = {
     "anthropic": {"top_k": 3},
     "gemini": {"top_k": 3, "seed": 7},
+    "ollama": {"top_k": 3, "seed": 7, "tool_choice": "auto"},
     REST: {"seed": 7},
 }
 NO_PARAMETERS: Final = {"type": "object", "properties": {}}
@@ -130,6 +131,33 @@ EVERYTHING: Final[dict[str, tuple[str, dict[str, object]]]] = {
         },
     ),
     "grok": ("/grok/v1/chat/completions", {**CHAT_COMPLETIONS, "stream_options": {"include_usage": True}}),
+    "ollama": (
+        "/ollama/api/chat",
+        {
+            "model": "model-of-mine",
+            "messages": CHAT_COMPLETIONS["messages"],
+            "options": {
+                "num_predict": 50,
+                "temperature": 0.5,
+                "top_p": 0.9,
+                "top_k": 3,
+                "seed": 7,
+                "stop": ["END", "Ende"],
+            },
+            "format": AGE,
+            "think": "low",
+            "tools": [
+                {
+                    "type": "function",
+                    "function": {"name": "measure", "description": "How deep it is.", "parameters": DEPTH},
+                },
+                {"type": "function", "function": {"name": "open_gate", "description": "", "parameters": NO_PARAMETERS}},
+            ],
+            "stream": True,
+            "truncate": False,
+            "x_own": [1, None],
+        },
+    ),
     "openai": (
         "/openai/v1/chat/completions",
         {**CHAT_COMPLETIONS, "stream_options": {"include_usage": True, "include_obfuscation": False}},
@@ -140,17 +168,20 @@ NOTHING: Final[dict[str, dict[str, object]]] = {  # what the vendor asks for, an
     "anthropic": {"model": "claude-sonnet-5-5", "messages": HI_TURNS, "max_tokens": 16_384},
     "gemini": {"contents": [{"role": "user", "parts": [{"text": "Hi."}]}]},
     "grok": {"model": "grok-4.6", "messages": HI_TURNS},
+    "ollama": {"model": "llama3.2", "messages": HI_TURNS, "stream": False, "truncate": False},
     "openai": {"model": "gpt-6.1-terra", "messages": HI_TURNS},
 }
 STREAMED: Final[dict[str, dict[str, object]]] = {
     "anthropic": {"stream": True},
     "gemini": {},  # its path says it
     "grok": {"stream": True, "stream_options": {"include_usage": True}},
+    "ollama": {"stream": True},
     "openai": {"stream": True, "stream_options": {"include_usage": True, "include_obfuscation": False}},
 }
 METHODS: Final[PerVendor[tuple[str, str]]] = {
     "anthropic": ("/v1/messages", "/v1/messages"),
     "gemini": (":streamGenerateContent", ":generateContent"),
+    "ollama": ("/api/chat", "/api/chat"),
     REST: ("/v1/chat/completions", "/v1/chat/completions"),
 }
 
@@ -174,7 +205,8 @@ async def test_what_is_not_given_is_not_sent(sim: Simulator, vendor: str, stream
     (exchange,) = sim.exchanges
     assert exchange.body == {**NOTHING[vendor], **(STREAMED[vendor] if stream else {})}
     assert exchange.path.endswith(of(METHODS, vendor)[0 if stream else 1])
-    assert exchange.headers["accept"] == ("text/event-stream" if stream else "application/json")
+    streamed = "application/x-ndjson" if vendor == "ollama" else "text/event-stream"
+    assert exchange.headers["accept"] == (streamed if stream else "application/json")
     assert exchange.headers["accept-encoding"] == "identity"
     assert exchange.headers["content-type"] == "application/json"
 
@@ -187,6 +219,10 @@ UNSUPPORTED: Final[dict[str, tuple[str, GenerationConfig]]] = {
     "gemini-strict": ("tools", GenerationConfig(tools=[Tool("measure", strict=True)])),
     "grok-top-k": ("top_k", GenerationConfig(top_k=3)),
     "grok-budget": ("reasoning", GenerationConfig(reasoning=2000)),
+    "ollama-tool-choice": ("tool_choice", GenerationConfig(tool_choice="required")),
+    "ollama-effort": ("reasoning", GenerationConfig(reasoning="sideways")),
+    "ollama-budget": ("reasoning", GenerationConfig(reasoning=2000)),
+    "ollama-strict": ("tools", GenerationConfig(tools=[Tool("measure", strict=True)])),
     "openai-top-k": ("top_k", GenerationConfig(top_k=3)),
     "openai-budget": ("reasoning", GenerationConfig(reasoning=2000)),
     "openai-two-answers": ("extra", GenerationConfig(extra={"n": 2})),

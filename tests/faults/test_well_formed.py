@@ -16,7 +16,7 @@ from headrace import GenerationConfig, ToolCall
 from headrace.providers.base import BaseProvider
 from headrace.simulator import Framing, Script, Simulator, faults
 
-from .rows import MESSAGES, PIECES, PROVIDERS, REST, TOKENS, PerVendor, Row, of, still_works, table
+from .rows import MESSAGES, PIECES, PROVIDERS, REST, SILENT, TOKENS, PerVendor, Row, of, still_works, table
 
 pytestmark = pytest.mark.usefixtures("leak_check")
 
@@ -68,7 +68,14 @@ GOOD: Final = {
 # What 30 tokens in (10 of them cached) and 12 out (4 of them reasoning) are for each vendor, in our words.
 TOTALS: Final = {"prompt_tokens": 30, "completion_tokens": 12, "total_tokens": 42, "cached_tokens": 10}
 USAGE: Final[Mapping[str, Mapping[str, object]]] = {
-    "anthropic": {**TOTALS, "cache_write_tokens": 0, "reasoning_tokens": None, "source": "reported"},
+    "anthropic": {**TOTALS, "cache_write_tokens": 0, "reasoning_tokens": 4, "source": "reported"},
+    "ollama": {
+        **TOTALS,
+        "cached_tokens": None,
+        "cache_write_tokens": None,
+        "reasoning_tokens": None,
+        "source": "reported",
+    },
     REST: {**TOTALS, "cache_write_tokens": None, "reasoning_tokens": 4, "source": "reported"},
 }
 BLOCKED: Final[Mapping[str, object]] = {
@@ -113,7 +120,7 @@ async def assert_whole(
     assert last.usage["raw"]
     assert last.rate_limit is stream.rate_limit is stream.response.rate_limit
     assert last.rate_limit is not None
-    assert last.rate_limit.limit_requests == (0 if vendor == "gemini" else 100_000)
+    assert last.rate_limit.limit_requests == (0 if vendor in SILENT else 100_000)
     assert (stream.state, stream.response.state, stream.interruption) == ("finished", "finished", None)
     assert stream.response.model == provider.model
     stream.raise_for_interruption()
@@ -135,7 +142,7 @@ ENDS: Final[dict[str, tuple[Script, PerVendor[str]]]] = {
     "reasoning": (Script(pieces=PIECES, reasoning="First, the wätèr. Then 水車."), "stop"),
     "tool-calls": (Script(tool_calls=CALLS), "tool_calls"),
     "words-and-tool-calls": (Script(pieces=PIECES, tool_calls=CALLS), "tool_calls"),
-    "refusal": (Script(refusal="That I will not do."), {"gemini": "content_filter", REST: "refusal"}),
+    "refusal": (Script(refusal="That I will not do."), {"gemini": "content_filter", "ollama": "stop", REST: "refusal"}),
     "empty": (Script(text=""), "stop"),
     "long": (Script(pieces=tuple(f"{n} " for n in range(600))), "stop"),
 }

@@ -16,6 +16,7 @@ KEYS = {
     "openai": {"authorization": "Bearer any"},
     "gemini": {"x-goog-api-key": "any"},
     "grok": {"authorization": "Bearer any"},
+    "ollama": {},
 }
 VENDORS = tuple(KEYS)
 
@@ -30,6 +31,8 @@ def request(vendor: str, *, stream: bool = True) -> tuple[str, dict[str, object]
             return f"/v1beta/models/m:{method}", {
                 "contents": [{"role": "user", "parts": [{"text": "What is a headrace?"}]}]
             }
+        case "ollama":
+            return "/api/chat", {"model": "m", "stream": stream, "messages": MESSAGES}
         case _:
             return "/chat/completions", {"model": "m", "stream": stream, "messages": MESSAGES}
 
@@ -50,7 +53,8 @@ class Answer:
     @property
     def events(self) -> list[bytes]:
         """The complete events of an LF stream."""
-        return [event + b"\n\n" for event in self.body.split(b"\n\n")[:-1]]
+        end = b"\n" if self.headers.get("content-type") == "application/x-ndjson" else b"\n\n"
+        return [event + end for event in self.body.split(end)[:-1]]
 
 
 class Client:
@@ -151,3 +155,19 @@ async def fetch(
             sim, vendor, stream=stream, headers={**extra, **(headers or {})}, method=method, path=path, body=body
         )
         return await client.read()
+
+
+async def post(sim: Simulator, vendor: str, path: str, **fields: object) -> Answer:
+    """The answer to a JSON body of these fields."""
+    return await fetch(sim, vendor, path=path, body=json.dumps(fields).encode())
+
+
+async def get(sim: Simulator, vendor: str, path: str) -> Answer:
+    """The answer to a question without a body."""
+    return await fetch(sim, vendor, method="GET", path=path, body=b"")
+
+
+def payloads(answer: Answer) -> list[dict[str, object]]:
+    """The JSON of every event."""
+    lines = [line for line in answer.body.decode().splitlines() if line.startswith("data: {")]
+    return [json.loads(line.removeprefix("data: ")) for line in lines]

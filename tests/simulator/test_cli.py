@@ -45,12 +45,12 @@ def test_it_serves_logs_and_stops_with_exit_code_0_on_ctrl_c(backend: str) -> No
         [*command, "--fault", "cut-fin; after_events=3"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        told = [process.stdout.readline() for _ in range(7)]
-        names = [line.split()[0] for line in told[:4]]
+        told = [process.stdout.readline() for _ in range(8)]
+        names = [line.split()[0] for line in told[:5]]
         url = told[1].split()[1]
-        assert names == ["anthropic", "openai", "gemini", "grok"]
+        assert names == ["anthropic", "openai", "gemini", "grok", "ollama"]
         assert url.endswith("/openai/v1")
-        assert told[5].startswith(f"curl -N {url}/chat/completions ")
+        assert told[6].startswith(f"curl -N {url}/chat/completions ")
         body = {"model": "any", "stream": True, "messages": [{"role": "user", "content": "Hello"}]}
         with pytest.raises(httpx.RemoteProtocolError, match="incomplete chunked read"):
             httpx.post(f"{url}/chat/completions", json=body, headers={"authorization": "Bearer any"}, trust_env=False)

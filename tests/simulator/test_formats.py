@@ -182,6 +182,7 @@ PLAIN = {
     "grok": lambda body: body["choices"][0]["message"]["content"],
     "anthropic": lambda body: body["content"][1]["text"],
     "gemini": lambda body: body["candidates"][0]["content"]["parts"][1]["text"],
+    "ollama": lambda body: body["message"]["content"],
 }
 
 
@@ -209,6 +210,7 @@ TYPES = {
     "anthropic": lambda body: body["error"]["type"],
     "gemini": lambda body: (body["error"]["code"], body["error"]["status"]),
     "grok": lambda body: body["code"],
+    "ollama": lambda body: body["error"],
 }
 REFUSALS = [
     ("openai", 401, ("invalid_request_error", "invalid_api_key")),
@@ -300,10 +302,13 @@ async def test_what_is_not_asked_rightly(vendor: str) -> None:
         no_key = await fetch(sim, vendor, headers={"x-api-key": "", "authorization": "", "x-goog-api-key": ""})
         no_json = await fetch(sim, vendor, body=b"{")
         no_fields = await fetch(sim, vendor, body=b"{}")
-        answers = (nowhere, method, no_key, no_json, no_fields)
-        assert [answer.status for answer in answers] == [404, 405, 401, 400, 400]
+        answers = (nowhere, method, no_json, no_fields)
+        assert [answer.status for answer in answers] == [404, 405, 400, 400]
         assert all(TYPES[vendor](json.loads(answer.body)) for answer in answers)
-        assert [exchange.script for exchange in sim.exchanges] == [None] * 5
+        assert no_key.status == (200 if vendor == "ollama" else 401)  # which asks for none
+        assert vendor == "ollama" or TYPES[vendor](json.loads(no_key.body))
+        played = [exchange.script is not None for exchange in sim.exchanges]
+        assert played == [False, False, vendor == "ollama", False, False]
 
 
 async def test_anthropic_asks_for_its_version_and_for_max_tokens() -> None:
@@ -334,6 +339,6 @@ async def test_a_path_of_no_vendor_names_those_that_are() -> None:
         answer = await fetch(sim, "gemini", path="x")  # "/geminix"
         assert answer.status == 404
         assert json.loads(answer.body)["error"]["message"] == (
-            "There is nothing at /geminix; paths begin with one of: /anthropic, /openai/v1, /gemini, /grok/v1"
+            "There is nothing at /geminix; paths begin with one of: /anthropic, /openai/v1, /gemini, /grok/v1, /ollama"
         )
         assert sim.exchanges[0].vendor == ""

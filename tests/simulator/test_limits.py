@@ -11,7 +11,7 @@ import pytest
 from headrace import _clock
 from headrace.simulator import Limits, Script, Simulator, Tokens
 from headrace.simulator.buckets import Buckets
-from headrace.simulator.vendors.openai import go_duration
+from headrace.simulator.vendors._openai_errors import go_duration
 
 from .raw import KEYS, request
 

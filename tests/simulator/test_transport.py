@@ -51,7 +51,7 @@ async def both(vendor: str, script: Script, *, stream: bool = True) -> tuple[See
             on_socket = await seen(sim, client, sim.base_url(vendor), vendor, stream=stream)
         sim = Simulator(seed=3)
         sim.play(vendor, script)
-        prefix = {"anthropic": "/anthropic", "openai": "/openai/v1", "gemini": "/gemini", "grok": "/grok/v1"}[vendor]
+        prefix = {"openai": "/openai/v1", "grok": "/grok/v1"}.get(vendor, f"/{vendor}")
         async with httpx.AsyncClient(transport=sim.transport()) as client:
             in_memory = await seen(sim, client, "http://sim" + prefix, vendor, stream=stream)
     return on_socket, in_memory

@@ -7,7 +7,6 @@ On asyncio alone, where they run. xAI's SDK speaks gRPC; OpenAI's stands in for 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -20,17 +19,6 @@ SCRIPT = Script(
     usage=Tokens(prompt=100, completion=40, cached=30, reasoning=15),
 )
 HELLO = [{"role": "user", "content": "Hello"}]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator(seed=5) as simulator:
-        yield simulator
 
 
 # ---------------------------------------------------------------- OpenAI, and xAI through it

@@ -1,5 +1,5 @@
 """
-headrace's independent witness: a local server that speaks four vendors' formats, keeps their limits, breaks on demand.
+headrace's independent witness: a local server that speaks the vendors' formats, keeps their limits, breaks on demand.
 
     async with Simulator(seed=1) as sim:
         sim.play("openai", Script(text="Hello there.", fault=faults.CutFin(after_events=3)))
@@ -13,6 +13,6 @@ from . import faults
 from ._simulator import Simulator
 from .buckets import Limits
 from .exchange import Exchange
-from .script import Framing, Script, Tokens
+from .script import Citation, Framing, Script, Tokens
 
-__all__ = ("Exchange", "Framing", "Limits", "Script", "Simulator", "Tokens", "faults")
+__all__ = ("Citation", "Exchange", "Framing", "Limits", "Script", "Simulator", "Tokens", "faults")

@@ -23,13 +23,15 @@ from headrace import _clock
 
 from . import faults
 from .answer import answer, json_answer, refusal_answer
+from .asked import Asked, fitted
 from .buckets import Buckets, Limits
 from .exchange import Exchange
 from .script import Framing, Script
+from .seal import Seal
 from .server import Server
 from .steps import Head, Piece, Step
 from .vendors import VENDORS, Vendor
-from .vendors._base import Refusal, Request, Route, Turn, count_prompt
+from .vendors._base import NO_MODEL, Refusal, Request, Route, Turn, count_prompt
 
 if TYPE_CHECKING:
     from .transport import SimulatorTransport
@@ -42,7 +44,7 @@ BODY_LIMIT: Final = 32 * 2**20  # bytes of a request: Anthropic's 32 MB
 
 class Simulator:
     """
-    Four vendors on one local port; an async context manager.
+    Five vendors on one local port; an async context manager.
 
     Args:
         seed: of everything random; equal seeds and equal requests give equal answers.
@@ -68,6 +70,7 @@ class Simulator:
     ) -> None:
         for name in limits or ():
             _vendor(name)
+        self._seal = Seal(seed)
         self._seed, self._host, self._wanted_port, self._pace = seed, host, port, pace
         self._limits: dict[str, Limits | None] = {**dict.fromkeys(VENDORS, Limits()), **(limits or {})}
         self._faults = cycle(faults) if faults else None
@@ -167,7 +170,7 @@ class Simulator:
         url = urlsplit(target)
         vendor = next((one for one in VENDORS.values() if url.path.startswith(one.prefix + "/")), None)
         path = url.path.removeprefix(vendor.prefix) if vendor else url.path
-        request = Request(method, path, dict(parse_qsl(url.query)), headers, _decoded(body))
+        request = Request(method, path, dict(parse_qsl(url.query)), headers, _decoded(body), self._seal)
         exchange = Exchange(
             vendor=vendor.name if vendor else "",
             method=method,
@@ -195,24 +198,29 @@ class Simulator:
         refusal = self._objection(vendor, request, route, size)
         if refusal is not None or route is None:
             return refuse(refusal or Refusal(404))
-        if route.kind == "models":
-            return json_answer(vendor.models(), vendor, self._told(vendor, now), now)
+        made = route.make(request) if route.make is not None else None
+        if isinstance(made, Refusal):
+            return refuse(made)
+        if route.kind == "free":
+            return json_answer(made, vendor, self._told(vendor, now), now)
         try:
             given = faults.parse(request.headers.get(FAULT_HEADER, ""))
         except ValueError as exc:
             return refuse(Refusal(400, message=f"{FAULT_HEADER}: {exc}"))
         buckets = self._buckets_of(vendor, now)
         prompt = count_prompt(request.body)
-        charged = max(prompt, vendor.max_tokens(request)) if vendor.charges_max_tokens else prompt
+        api = route.api or vendor
+        charged = max(prompt, api.max_tokens(request)) if vendor.charges_max_tokens else prompt
         cost = {"requests": 1, "tokens": charged, "input_tokens": prompt}
         denial = buckets.admit(cost, now) if buckets else None
         if denial is not None:
             return refuse(Refusal(429, wait=denial.wait, dimension=denial.dimension, limit=denial.limit, wait_ms=True))
-        exchange.script = script = self._script(vendor, given)
-        turn = Turn(request, route, script, rng, now)
+        asked = Asked() if route.make is not None else api.asked(request)
+        exchange.script = script = fitted(self._script(vendor, given), asked, rng)
+        turn = Turn(request, route, script, rng, now, made=made, asked=asked)
         if buckets is not None:
             exchange._when_over = _Settle(self, vendor, turn.tokens.completion, buckets)
-        stream = vendor.wants_stream(request, route)
+        stream = route.make is None and api.wants_stream(request, route)
         return answer(turn, vendor, self._told(vendor, now), stream=stream, pace=self._pace)
 
     def _objection(self, vendor: Vendor, request: Request, route: Route | None, size: int) -> Refusal | None:
@@ -222,14 +230,16 @@ class Simulator:
             return Refusal(405)
         if not vendor.has_key(request.headers):
             return Refusal(401)
-        if route.kind == "models":
+        if (route.model or request.fields.get("model")) == NO_MODEL:
+            return (route.api or vendor).no_model(NO_MODEL)
+        if request.method == "GET":
             return None
         if size > BODY_LIMIT:
             return Refusal(413)
         if not isinstance(request.body, dict):
             return Refusal(400, message="We could not parse the JSON body of your request.")
-        complaint = vendor.complaint(request)
-        return Refusal(400, message=complaint) if complaint is not None else None
+        complaint = (route.api or vendor).complaint(request) if route.make is None else None
+        return Refusal(400, message=complaint) if isinstance(complaint, str) else complaint
 
     def _script(self, vendor: Vendor, given: list[faults.Fault | Framing]) -> Script:
         queue = self._scripts[vendor.name]

@@ -13,8 +13,8 @@ from email.utils import formatdate
 from typing import Final
 
 from . import faults
-from .disrupt import Loose, disrupted, pieced, written
-from .steps import Cut, Frame, Head, Hold, Piece, Step, Wait
+from .disrupt import disrupted, pieced, written
+from .steps import Cut, Frame, Head, Hold, Loose, Piece, Step, Wait
 from .vendors._base import Headers, Refusal, Turn, Vendor
 
 __all__ = ("answer", "json_answer", "refusal_answer")
@@ -48,14 +48,14 @@ def answer(turn: Turn, vendor: Vendor, limits: Headers, *, stream: bool, pace: f
             return _refused(fault, vendor, common)
         case _:
             pass
+    api = turn.route.api or vendor
     if stream:
-        frames = vendor.frames(turn)
-        loose = _paced(disrupted(frames, turn, vendor), turn, pace)
-        steps = written(loose, script.framing, vendor.line_end, vendor.unknown)
-        head = Head(script.status, (("content-type", vendor.stream_type), ("cache-control", "no-cache"), *common))
+        loose = api.posted(_paced(disrupted(api.frames(turn), turn, api), turn, pace))
+        steps = written(loose, script.framing, api)
+        head = Head(script.status, (("content-type", api.stream_type), ("cache-control", "no-cache"), *common))
     else:
-        data = vendor.dumps(vendor.body(turn)).encode()
-        frame = Frame(text="".join(turn.pieces), reasoning=script.reasoning)
+        data = api.dumps(api.body(turn) if turn.made is None else turn.made).encode()
+        frame = Frame(text="".join(turn.pieces), reasoning="".join(turn.thoughts))
         steps, length = _plain(Piece(data, ((len(data), frame),)), script.fault)
         if script.first_delay:
             steps = iter([Wait(script.first_delay), *steps])
@@ -95,7 +95,9 @@ def _refused(fault: faults.Refuse, vendor: Vendor, common: Headers) -> Iterator[
     wait = fault.retry_after
     if wait is None and fault.status in _WAITING and fault.kind == "rate":
         wait = _WAIT
-    refusal = Refusal(fault.status, fault.kind, wait=wait, wait_ms=fault.retry_after_ms)
+    refusal = Refusal(
+        fault.status, fault.kind, code=fault.code, wait=wait, wait_ms=fault.retry_after_ms, shape=fault.shape
+    )
     told, content = vendor.refusal(_signed(refusal, common))
     body, kind = vendor.dumps(content).encode(), _JSON
     if fault.body == "html":

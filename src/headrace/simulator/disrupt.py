@@ -2,7 +2,7 @@
 What faults and framing do to a good stream: frames in, steps out.
 
 Three layers, each a generator: events are dropped, added, spoiled or delayed (`disrupted`); written down (`written`);
-the bytes are joined, broken or cut (`pieced`). Lazy, since pings come for ever. Knows a vendor only as a `Vendor`.
+the bytes are joined, broken or cut (`pieced`). Lazy, since pings come for ever. Knows a vendor only as an `Api`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,14 @@ import dataclasses
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, TypeAlias
+from typing import Final
 
 from . import faults
-from .script import Framing, LineEnd
-from .steps import Cut, Frame, Hold, Piece, Step, Wait
-from .vendors._base import COMMENT, Turn, Vendor
+from .script import Framing
+from .steps import Cut, Frame, Hold, Loose, Piece, Step, Wait
+from .vendors._base import COMMENT, Api, Turn
 
 __all__ = ("disrupted", "pieced", "written")
-
-Loose: TypeAlias = Frame | Wait | Hold | Cut
 
 ENDS: Final = {"lf": "\n", "crlf": "\r\n", "cr": "\r"}
 SPOT: Final = "\ue000"  # a private-use character: where a bad byte will stand
@@ -30,7 +28,7 @@ BLOCK: Final = 2**20
 # ---------------------------------------------------------------- events
 
 
-def disrupted(frames: list[Frame], turn: Turn, vendor: Vendor) -> Iterator[Loose]:
+def disrupted(frames: list[Frame], turn: Turn, api: Api) -> Iterator[Loose]:
     """The events as the script's fault leaves them."""
     match turn.script.fault:
         case faults.CutFin(at_byte=None) | faults.CutRst(at_byte=None) as fault:
@@ -38,7 +36,7 @@ def disrupted(frames: list[Frame], turn: Turn, vendor: Vendor) -> Iterator[Loose
         case faults.Stall(before_head=False) as fault:
             return _stopped(frames, fault, [Hold()])
         case faults.Pings() as fault:
-            ping = COMMENT if fault.comments else vendor.ping()
+            ping = COMMENT if fault.comments else api.ping()
             return _stopped(frames, fault, _for_ever(ping, fault.interval))
         case faults.CleanEnd(after_events=None, after_pieces=None) as fault:
             return iter(_shortened(frames, fault.drop))
@@ -51,13 +49,13 @@ def disrupted(frames: list[Frame], turn: Turn, vendor: Vendor) -> Iterator[Loose
             rest = {"nothing": [], "content": frames[at:], "tail": [f for f in frames if f.kind == "tail"]}[fault.then]
             if fault.shape == "beside" and fault.then == "nothing":
                 rest = [f for f in frames if f.kind == "tail"]
-            return iter([*frames[:at], vendor.error_frame(fault.kind, fault.shape), *rest])
+            return iter([*frames[:at], *api.errors(turn, fault.code or fault.kind, fault.shape), *rest])
         case faults.DuplicateFinish():
             return _after_finish(frames, [f for f in frames if f.kind == "finish"][-1:])
         case faults.ContentAfterFinish() as fault:
-            return _after_finish(frames, vendor.more(turn, fault.text))
+            return _after_finish(frames, api.more(turn, fault.text))
         case faults.ErrorAfterFinish() as fault:
-            return _after_finish(frames, [vendor.error_frame(fault.kind, "usual")])
+            return _after_finish(frames, [api.error_frame(fault.kind, "usual")])
         case faults.Malformed() | faults.BadUtf8() | faults.LoneSurrogate() | faults.HugeEvent() as fault:
             return _spoiled(frames, fault)
         case _:
@@ -146,9 +144,9 @@ def _with_words(frame: Frame, words: str) -> Frame:
 # ---------------------------------------------------------------- writing
 
 
-def written(loose: Iterable[Loose], framing: Framing, usual: LineEnd, unknown: Callable[[], Frame]) -> Iterator[Step]:
+def written(loose: Iterable[Loose], framing: Framing, api: Api) -> Iterator[Step]:
     """The events as bytes, one piece each."""
-    end = ENDS[framing.line_end or usual]
+    end, encoded = ENDS[framing.line_end or api.line_end], _line if api.json_lines else _encoded
     lead = ("\ufeff" if framing.bom else "") + end * framing.blank_lines
     events = 0
     held: Piece | None = None  # only the last event may go without its empty line, and one sees too late that it was
@@ -159,12 +157,12 @@ def written(loose: Iterable[Loose], framing: Framing, usual: LineEnd, unknown: C
                 held = None
             yield item
             continue
-        data = (lead + _encoded(item, framing, end, events)).encode("utf-8")
+        data = (lead + encoded(item, framing, end, events)).encode("utf-8")
         if item.swap is not None:
             data = data.replace(*item.swap)
         mark = len(data) - data.endswith(b"\r\n")  # the CR ends the empty line, whatever comes after it
         if framing.unknown_events and events % 2 == 1 and item.is_content:
-            data += _encoded(unknown(), framing, end, events).encode("utf-8")
+            data += encoded(api.unknown(), framing, end, events).encode("utf-8")
         lead, events = "", events + 1
         piece = Piece(data, ((mark, item),))
         if not framing.no_final_blank:
@@ -176,6 +174,11 @@ def written(loose: Iterable[Loose], framing: Framing, usual: LineEnd, unknown: C
     if held is not None:
         data = held.data.removesuffix(end.encode())
         yield Piece(data, tuple((min(mark, len(data)), frame) for mark, frame in held.marks))
+
+
+def _line(frame: Frame, framing: Framing, end: str, index: int) -> str:  # noqa: ARG001  # as `_encoded`
+    """JSON lines have no fields: what is no object, and a comment too, is an empty line."""
+    return (end if framing.comments else "") + (frame.data if frame.raw is None else "") + end
 
 
 def _encoded(frame: Frame, framing: Framing, end: str, index: int) -> str:

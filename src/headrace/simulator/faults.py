@@ -182,7 +182,7 @@ class ErrorAfterFinish(Fault):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorEvent(_At):
     """
-    The vendor's error event in mid-stream.
+    The vendor's error event in mid-stream: of a `kind` that all have, or with a `code` of the vendor's own.
 
     `shape`: "usual" is the vendor's documented one (Gemini: JSON without `data:`); "string" and "nested" are xAI's two;
     "field" is an `error:` line; "beside" an error beside `choices` with a tail after it, as aggregators send it.
@@ -190,6 +190,7 @@ class ErrorEvent(_At):
 
     NAME: ClassVar[str] = "error-event"
     kind: ErrorKind = "overloaded"
+    code: str = ""
     shape: ErrorShape = "usual"
     then: Then = "nothing"
 
@@ -273,18 +274,22 @@ class Refuse(Fault):
     A refusal in the vendor's shape.
 
     Attributes:
-        status: 400 401 402 403 404 408 413 429 500 503 529.
+        status: 400 401 402 403 404 408 409 413 422 429 500 503 504 529.
         kind: of a 429: "rate" comes back, "quota" does not.
+        code: the vendor's own word for what is wrong, such as "context_length_exceeded"; "" is the status's usual one.
         retry_after: seconds, told where the vendor tells them with this status; None is 2 for 429, 503 and 529.
         retry_after_ms: whether to tell them in `retry-after-ms` too.
+        shape: of xAI's bodies: "usual" is a code and a sentence; "nested" is OpenAI's; "string" is a sentence alone.
         body: "whole"; "stall", "cut" or "reset" in its middle; "html" a proxy's page; "empty".
     """
 
     NAME: ClassVar[str] = "refuse"
     status: int = 429
     kind: Literal["rate", "quota"] = "rate"
+    code: str = ""
     retry_after: float | None = None
     retry_after_ms: bool = False
+    shape: Literal["usual", "nested", "string"] = "usual"
     body: Literal["whole", "stall", "cut", "reset", "html", "empty"] = "whole"
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 if TYPE_CHECKING:
     from .faults import Fault
 
-__all__ = ("Framing", "LineEnd", "Script", "Tokens", "prose", "split_words")
+__all__ = ("Citation", "Framing", "LineEnd", "Script", "Tokens", "prose", "split_words")
 
 LineEnd: TypeAlias = Literal["lf", "crlf", "cr"]
 
@@ -26,6 +26,9 @@ LineEnd: TypeAlias = Literal["lf", "crlf", "cr"]
 class Framing:
     """
     How well-formed events are written down. A client must read every one of these.
+
+    In a stream of JSON lines a comment is an empty line; what is about fields (ids, retry, no_space, split_data) does
+    nothing there.
 
     Attributes:
         line_end: "lf", "crlf" or "cr"; None is the vendor's own.
@@ -36,7 +39,7 @@ class Framing:
         no_space: `data:{...}` in place of `data: {...}`.
         split_data: several `data:` lines in every event that carries JSON.
         unknown_events: an event of a type that no client knows, after every second event.
-        no_final_blank: the last event is not followed by an empty line.
+        no_final_blank: the last event is not followed by an empty line, or a last line of JSON by its line end.
     """
 
     NAME = "framing"
@@ -68,16 +71,29 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """A page that the whole of the words rests on, and what is quoted from it."""
+
+    url: str
+    title: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
     """
     One answer of a simulated model.
 
     Attributes:
-        text: the words; None is seeded prose, or nothing where there are tool calls or a refusal.
+        text: the words; None is what the request holds the model to (a JSON schema, a forced tool), else seeded prose,
+            or nothing where there are tool calls, a refusal or an image.
         pieces: the words as they are split over events (then `text` is their sum); None is a seeded split.
         reasoning: the thoughts before the words. OpenAI's chat format has no place for them: only counted there.
+        redacted: the thoughts come encrypted, in Anthropic's and OpenAI's formats; elsewhere they are only counted.
         refusal: the words with which the model declines.
         tool_calls: (name, arguments as JSON text) each.
+        citations: pages found by the vendor's own search, in the vendor's way of telling them.
+        image: the bytes of a PNG that the model draws. In chat formats it is written as aggregators do.
         finish: "stop", "length", "tool_calls", "content_filter", "refusal", or the vendor's own word; None is what
             fits the rest.
         usage: tokens; None is computed.
@@ -94,8 +110,11 @@ class Script:
     text: str | None = None
     pieces: tuple[str, ...] | None = None
     reasoning: str = ""
+    redacted: bool = False
     refusal: str = ""
     tool_calls: tuple[tuple[str, str], ...] = ()
+    citations: tuple[Citation, ...] = ()
+    image: bytes = field(default=b"", repr=False)
     finish: str | None = None
     usage: Tokens | None = None
     first_delay: float | None = None
@@ -123,7 +142,7 @@ class Script:
             return self.pieces
         if self.text is not None:
             return split_words(self.text, rng)
-        return () if self.tool_calls or self.refusal else split_words(prose(rng), rng)
+        return () if self.tool_calls or self.refusal or self.image else split_words(prose(rng), rng)
 
     @property
     def ending(self) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ("Cut", "Frame", "FrameKind", "Head", "Hold", "Piece", "Step", "Wait")
+__all__ = ("Cut", "Frame", "FrameKind", "Head", "Hold", "Loose", "Piece", "Step", "Wait")
 
 FrameKind: TypeAlias = Literal["head", "content", "finish", "usage", "tail", "noise", "fault"]
 
@@ -101,3 +101,4 @@ class Cut:
 
 
 Step: TypeAlias = Head | Piece | Wait | Hold | Cut
+Loose: TypeAlias = Frame | Wait | Hold | Cut

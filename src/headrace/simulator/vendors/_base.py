@@ -1,6 +1,10 @@
 """
 What every simulated vendor gives: routes, heads, frames, bodies, refusals. One subclass a file.
 
+A `Vendor` is one address, with its keys, limits and refusals. An `Api` is one format of a conversation; a vendor is
+itself one, and may have more on other paths. What is no conversation (embeddings, counts, lists) is a `Route` that
+makes its whole answer.
+
 Pure: a `Turn` (what was asked, what the script says, a seeded generator, the time) goes in, values come out.
 """
 
@@ -9,17 +13,34 @@ from __future__ import annotations
 import json
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
+from headrace.simulator.asked import Asked
 from headrace.simulator.buckets import Reading
 from headrace.simulator.script import LineEnd, Script, Tokens, split_words
-from headrace.simulator.steps import Frame
+from headrace.simulator.seal import Seal
+from headrace.simulator.steps import Frame, Loose
 
-__all__ = ("Headers", "Refusal", "Request", "Route", "Turn", "Vendor", "count_prompt")
+__all__ = (
+    "NO_MODEL",
+    "Api",
+    "Headers",
+    "Refusal",
+    "Request",
+    "Route",
+    "Turn",
+    "Vendor",
+    "bearer",
+    "count_prompt",
+    "listed",
+    "mapping",
+)
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+NO_MODEL: Final = "no-such-model"  # every other model exists
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +52,7 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: object = None
+    seal: Seal = field(default_factory=Seal)
 
     @property
     def fields(self) -> Mapping[str, object]:
@@ -40,13 +62,26 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a path leads to: `chat` generates, `models` lists. `methods` are those it takes."""
+    """
+    What a path leads to.
 
-    kind: Literal["chat", "models"]
+    Attributes:
+        kind: "chat" generates; "embed" makes vectors, which costs as an answer does; "free" counts and lists.
+        methods: those it takes.
+        model: named in the path.
+        stream: whether the path says so.
+        as_array: the events of a stream come as one JSON array.
+        api: the format, where it is not the vendor's usual one.
+        make: of "embed" and "free": the whole answer, or why there is none.
+    """
+
+    kind: Literal["chat", "embed", "free"]
     methods: tuple[str, ...]
     model: str = ""
     stream: bool | None = None
-    as_array: bool = False  # the events of a stream as one JSON array
+    as_array: bool = False
+    api: Api | None = None
+    make: Callable[[Request], object] | None = None
 
 
 @dataclass(slots=True)
@@ -64,20 +99,25 @@ class Turn:
     thoughts: tuple[str, ...] = ()
     refusal: tuple[str, ...] = ()
     tokens: Tokens = field(default_factory=lambda: Tokens(prompt=0, completion=0))
+    made: object = None  # the answer of a route that makes it
+    asked: Asked = field(default_factory=Asked)
 
     def __post_init__(self) -> None:
         script, rng = self.script, self.rng
         self.ident = rng.getrandbits(128)
         asked = self.request.fields.get("model")
         self.model = script.model or self.route.model or (asked if isinstance(asked, str) else "") or "model"
+        prompt = count_prompt(self.request.body)
+        if self.route.make is not None:
+            self.tokens = script.usage or Tokens(prompt=prompt, completion=0)
+            return
         self.pieces = script.words(rng)
-        self.thoughts = split_words(script.reasoning, rng)
+        thoughts = split_words(script.reasoning, rng)
+        self.thoughts = thoughts if self.asked.thoughts and not script.redacted else ()
         self.refusal = split_words(script.refusal, rng)
         calls = sum(len(name) + len(arguments) for name, arguments in script.tool_calls)
         words = len(self.pieces) + len(self.refusal) + (calls + 3) // 4
-        self.tokens = script.usage or Tokens(
-            prompt=count_prompt(self.request.body), completion=words + len(self.thoughts), reasoning=len(self.thoughts)
-        )
+        self.tokens = script.usage or Tokens(prompt=prompt, completion=words + len(thoughts), reasoning=len(thoughts))
 
     def id(self, prefix: str, length: int = 24) -> str:
         """A fresh identifier."""
@@ -97,11 +137,19 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a refusal is made of. `wait` is in seconds; `dimension` is the limit that a 429 speaks of."""
+    """
+    What a refusal is made of.
+
+    `code` and `param` are the vendor's words for what is wrong and where; `shape` is that of `faults.Refuse`; `wait` is
+    in seconds; `dimension` is the limit that a 429 speaks of.
+    """
 
     status: int
     kind: Literal["rate", "quota"] = "rate"
     message: str = ""
+    code: str = ""
+    param: str | None = None
+    shape: Literal["usual", "nested", "string"] = "usual"
     wait: float | None = None
     wait_ms: bool = False
     dimension: str = "requests"
@@ -109,31 +157,27 @@ class Refusal:
     request_id: str = ""
 
 
-class Vendor(ABC):
-    """One vendor's formats."""
+class Api(ABC):
+    """One format of a conversation: what is asked in it, and how it is answered."""
 
-    name: ClassVar[str]
-    prefix: ClassVar[str]  # what base_url() ends in
     line_end: ClassVar[LineEnd] = "lf"
     separators: ClassVar[tuple[str, str]] = (",", ":")
     stream_type: ClassVar[str] = "text/event-stream"
-    charges_max_tokens: ClassVar[bool] = (
-        False  # a token bucket is charged with max_tokens before, or with the truth after
-    )
+    json_lines: ClassVar[bool] = False  # an event is a line of JSON, in place of the lines of an event stream
 
     # ---- what came
 
     @abstractmethod
-    def route(self, request: Request) -> Route | None:
-        """Where the path leads; None is a 404."""
-
-    @abstractmethod
-    def has_key(self, headers: Mapping[str, str]) -> bool:
-        """Whether a key came at all. Any key is good."""
-
-    @abstractmethod
-    def complaint(self, request: Request) -> str | None:
+    def complaint(self, request: Request) -> str | Refusal | None:
         """What is wrong with the body, in the vendor's words; None if nothing is."""
+
+    def no_model(self, model: str) -> Refusal:
+        """What is said of a model that does not exist."""
+        return Refusal(404, message=f"There is no model {model!r}.")
+
+    def asked(self, request: Request) -> Asked:  # noqa: ARG002  # formats differ
+        """What the request holds the model to."""
+        return Asked()
 
     def wants_stream(self, request: Request, route: Route) -> bool:
         """Whether a stream is asked for."""
@@ -150,10 +194,6 @@ class Vendor(ABC):
     # ---- what goes
 
     @abstractmethod
-    def headers(self, rng: random.Random) -> Headers:
-        """The vendor's own headers of every answer, ids above all."""
-
-    @abstractmethod
     def frames(self, turn: Turn) -> list[Frame]:
         """The events of a good stream."""
 
@@ -162,16 +202,12 @@ class Vendor(ABC):
         """The plain JSON answer."""
 
     @abstractmethod
-    def models(self) -> object:
-        """A short list of models."""
-
-    @abstractmethod
-    def refusal(self, refusal: Refusal) -> tuple[Headers, object]:
-        """Headers and JSON body of a refusal."""
-
-    @abstractmethod
     def error_frame(self, kind: str, shape: str) -> Frame:
-        """An error event in mid-stream."""
+        """An error event in mid-stream. `kind` is "overloaded", "rate_limit", "api" or a code of the vendor's."""
+
+    def errors(self, turn: Turn, kind: str, shape: str) -> list[Frame]:  # noqa: ARG002  # formats differ
+        """All that is written when something goes wrong in mid-stream."""
+        return [self.error_frame(kind, shape)]
 
     @abstractmethod
     def more(self, turn: Turn, text: str) -> list[Frame]:
@@ -185,16 +221,62 @@ class Vendor(ABC):
         """What keeps a silent connection alive."""
         return COMMENT
 
-    @abstractmethod
-    def limit_headers(self, readings: Mapping[str, Reading]) -> Headers:
-        """The state of the buckets, told in the vendor's way."""
+    def posted(self, loose: Iterable[Loose]) -> Iterable[Loose]:
+        """The events as they are sent at last: here those are numbered that carry a number."""
+        return loose
 
     def dumps(self, value: object) -> str:
         """JSON as the vendor writes it."""
         return json.dumps(value, ensure_ascii=False, separators=self.separators)
 
 
+class Vendor(Api):
+    """One vendor: its address, and the format that is usual there."""
+
+    name: ClassVar[str]
+    prefix: ClassVar[str]  # what base_url() ends in
+    charges_max_tokens: ClassVar[bool] = (
+        False  # a token bucket is charged with max_tokens before, or with the truth after
+    )
+
+    @abstractmethod
+    def route(self, request: Request) -> Route | None:
+        """Where the path leads; None is a 404."""
+
+    @abstractmethod
+    def has_key(self, headers: Mapping[str, str]) -> bool:
+        """Whether a key came at all. Any key is good."""
+
+    @abstractmethod
+    def headers(self, rng: random.Random) -> Headers:
+        """The vendor's own headers of every answer, ids above all."""
+
+    @abstractmethod
+    def refusal(self, refusal: Refusal) -> tuple[Headers, object]:
+        """Headers and JSON body of a refusal."""
+
+    @abstractmethod
+    def limit_headers(self, readings: Mapping[str, Reading]) -> Headers:
+        """The state of the buckets, told in the vendor's way."""
+
+
 COMMENT = Frame(raw=": keep-alive\n\n", kind="noise")
+
+
+def bearer(headers: Mapping[str, str]) -> bool:
+    """Whether `authorization` carries a key."""
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and bool(key.strip())
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """The value where it is a JSON object, else nothing."""
+    return value if isinstance(value, dict) else {}
+
+
+def listed(value: object) -> list[object]:
+    """The value where it is a JSON array, else nothing."""
+    return value if isinstance(value, list) else []
 
 
 def count_prompt(body: object) -> int:

@@ -8,39 +8,33 @@ docs.claude.com/en/docs/build-with-claude/streaming, /en/api/errors, /en/api/rat
 
 from __future__ import annotations
 
-import base64
-import json
+import dataclasses
 import math
 import random
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
+from urllib.parse import unquote
 
+from headrace.simulator.asked import Asked
 from headrace.simulator.buckets import Reading
 from headrace.simulator.steps import Frame, FrameKind
 
-from ._base import Headers, Refusal, Request, Route, Turn, Vendor
+from . import _anthropic_checks as checks
+from . import _anthropic_errors as errors
+from . import _anthropic_plain as plain
+from ._anthropic_blocks import Block, blocks
+from ._anthropic_blocks import text as spoken
+from ._base import Headers, Refusal, Request, Route, Turn, Vendor, bearer
 
 __all__ = ("Anthropic",)
 
-# status -> (type, message)
-_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
-    400: ("invalid_request_error", "The request is not valid."),
-    401: ("authentication_error", "x-api-key header is required"),
-    402: ("billing_error", "There is a problem with your billing."),
-    403: ("permission_error", "Your API key does not have permission to use this resource."),
-    404: ("not_found_error", "Not found"),
-    405: ("invalid_request_error", "Method Not Allowed"),
-    408: ("timeout_error", "Request timed out"),
-    413: ("request_too_large", "Request exceeds the maximum size"),
-    429: ("rate_limit_error", "This request would exceed your organization's rate limit."),
-    500: ("api_error", "Internal server error"),
-    503: ("api_error", "Service unavailable"),
-    529: ("overloaded_error", "Overloaded"),
-}
-_KINDS: Final = {"overloaded": 529, "rate_limit": 429, "api": 500}
 _REASONS: Final = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 _DIMENSIONS: Final = ("requests", "input_tokens", "output_tokens", "tokens")
+_ROUTES: Final[Mapping[str, Route]] = {
+    "/v1/messages": Route("chat", ("POST",)),
+    "/v1/messages/count_tokens": Route("free", ("POST",), make=plain.count),
+    "/v1/models": Route("free", ("GET",), make=plain.page),
+}
 
 
 class Anthropic(Vendor):
@@ -51,23 +45,22 @@ class Anthropic(Vendor):
     stream_type: ClassVar[str] = "text/event-stream; charset=utf-8"
 
     def route(self, request: Request) -> Route | None:
-        if request.path == "/v1/messages":
-            return Route("chat", ("POST",))
-        return Route("models", ("GET",)) if request.path == "/v1/models" else None
+        if request.path.startswith("/v1/models/"):
+            name = unquote(request.path.removeprefix("/v1/models/"))
+            return Route("free", ("GET",), model=name, make=lambda _: plain.model(name))
+        return _ROUTES.get(request.path)
 
     def has_key(self, headers: Mapping[str, str]) -> bool:
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        return bool(headers.get("x-api-key")) or (scheme.lower() == "bearer" and bool(key.strip()))
+        return bool(headers.get("x-api-key")) or bearer(headers)
 
     def complaint(self, request: Request) -> str | None:
-        if "anthropic-version" not in request.headers:
-            return "anthropic-version: header is required"
-        for name, kind in (("model", str), ("max_tokens", int), ("messages", list)):
-            if name not in request.fields:
-                return f"{name}: Field required"
-            if not isinstance(request.fields[name], kind):
-                return f"{name}: Input should be a valid {kind.__name__}"
-        return None if request.fields["messages"] else "messages: at least one message is required"
+        return checks.complaint(request)
+
+    def no_model(self, model: str) -> Refusal:
+        return Refusal(404, message=f"model: {model}")
+
+    def asked(self, request: Request) -> Asked:
+        return checks.asked(request)
 
     def headers(self, rng: random.Random) -> Headers:
         organization = "00000000-0000-4000-8000-000000000000"
@@ -79,60 +72,30 @@ class Anthropic(Vendor):
         tokens = turn.tokens
         start = self._message(turn, [], None, {**_input(turn), "output_tokens": min(1, tokens.completion)})
         frames = [self._frame(turn, "message_start", kind="head", message=start)]
-        blocks = self._blocks(turn)
-        for index, block in enumerate(blocks):
-            frames += block
+        for index, block in enumerate(blocks(turn)):
+            frames += self._block(index, block, turn)
             if index == 0:
                 frames.insert(2, self.ping())
         delta: dict[str, object] = {"stop_reason": _stop_reason(turn), "stop_sequence": None}
         if delta["stop_reason"] == "refusal":
             delta["stop_details"] = {"type": "refusal", "category": None, "explanation": turn.script.refusal or None}
-        usage = {**_input(turn), "output_tokens": tokens.completion}
+        usage = {**_input(turn), **_output(turn)}
         frames.append(self._frame(turn, "message_delta", kind="finish", delta=delta, usage=usage))
         return [*frames, self._frame(turn, "message_stop", kind="tail")]
 
-    def _blocks(self, turn: Turn) -> list[list[Frame]]:
-        blocks = []
-        if turn.thoughts:
-            deltas = [
-                self._delta(turn, 0, "thinking_delta", reasoning=thought, thinking=thought) for thought in turn.thoughts
-            ]
-            signature = self._delta(turn, 0, "signature_delta", signature=_signature(turn))
-            block = {"type": "thinking", "thinking": "", "signature": ""}
-            blocks.append(self._block(turn, 0, block, [*deltas, signature]))
-        if turn.pieces:
-            blocks.append(self._text(turn, len(blocks), turn.pieces))
-        for name, arguments in turn.script.tool_calls:
-            index = len(blocks)
-            call = {"type": "tool_use", "id": turn.id("toolu_01", 22), "name": name, "input": {}}
-            deltas = [
-                self._delta(turn, index, "input_json_delta", partial_json=fragment)
-                for fragment in ("", *turn.fragments(arguments))
-            ]
-            blocks.append(self._block(turn, index, call, deltas))
-        return blocks
-
-    def _text(self, turn: Turn, index: int, pieces: tuple[str, ...]) -> list[Frame]:
-        deltas = [self._delta(turn, index, "text_delta", text_sent=piece, text=piece) for piece in pieces]
-        return self._block(turn, index, {"type": "text", "text": ""}, deltas)
-
-    def _block(self, turn: Turn, index: int, block: Mapping[str, object], deltas: list[Frame]) -> list[Frame]:
-        start = self._frame(turn, "content_block_start", kind="head", index=index, content_block=block)
-        return [start, *deltas, self._frame(turn, "content_block_stop", kind="head", index=index)]
-
-    def _delta(
-        self, turn: Turn, index: int, delta_type: str, *, text_sent: str = "", reasoning: str = "", **fields: str
-    ) -> Frame:
-        delta = {"type": delta_type, **fields}
-        frame = self._frame(turn, "content_block_delta", index=index, delta=delta)
-        return Frame(frame.data, event=frame.event, text=text_sent, reasoning=reasoning)
+    def _block(self, index: int, block: Block, turn: Turn) -> Sequence[Frame]:
+        frames = [self._frame(turn, "content_block_start", kind="head", index=index, content_block=block.start)]
+        for one in block.deltas:
+            frame = self._frame(turn, "content_block_delta", index=index, delta=one.fields)
+            frames.append(dataclasses.replace(frame, text=one.text, reasoning=one.reasoning))
+        return [*frames, self._frame(turn, "content_block_stop", kind="head", index=index)]
 
     def _frame(self, turn: Turn, event: str, *, kind: FrameKind = "content", **fields: object) -> Frame:
         data = self.dumps({"type": event, **fields})
         return Frame(data[:-1] + " " * turn.rng.randint(0, 14) + "}", event=event, kind=kind)
 
     def more(self, turn: Turn, text: str) -> list[Frame]:
-        return self._text(turn, len(self._blocks(turn)), (text,))
+        return list(self._block(len(blocks(turn)), spoken(turn, (text,)), turn))
 
     def unknown(self) -> Frame:
         return Frame(self.dumps({"type": "content_note", "note": "none"}), event="content_note", kind="noise")
@@ -142,7 +105,9 @@ class Anthropic(Vendor):
 
     # ---- the rest
 
-    def _message(self, turn: Turn, content: list[object], stop_reason: str | None, usage: object) -> dict[str, object]:
+    def _message(
+        self, turn: Turn, content: Sequence[object], stop_reason: str | None, usage: object
+    ) -> dict[str, object]:
         return {
             "model": turn.model,
             "id": f"msg_01{turn.ident:032x}"[:28],
@@ -155,50 +120,15 @@ class Anthropic(Vendor):
         }
 
     def body(self, turn: Turn) -> object:
-        content: list[object] = []
-        if turn.script.reasoning:
-            content.append({"type": "thinking", "thinking": turn.script.reasoning, "signature": _signature(turn)})
-        if turn.pieces:
-            content.append({"type": "text", "text": "".join(turn.pieces)})
-        content += [
-            {"type": "tool_use", "id": turn.id("toolu_01", 22), "name": name, "input": json.loads(arguments or "{}")}
-            for name, arguments in turn.script.tool_calls
-        ]
-        usage = {**_input(turn), "output_tokens": turn.tokens.completion}
-        return self._message(turn, content, _stop_reason(turn), usage)
-
-    def models(self) -> object:
-        ids = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-4-5")
-        data = [
-            {
-                "type": "model",
-                "id": name,
-                "display_name": name.replace("-", " ").title(),
-                "created_at": _date(1_790_000_000),
-            }
-            for name in ids
-        ]
-        return {"data": data, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
+        content = [block.whole for block in blocks(turn)]
+        return self._message(turn, content, _stop_reason(turn), {**_input(turn), **_output(turn)})
 
     def refusal(self, refusal: Refusal) -> tuple[Headers, object]:
-        type_, message = _ERRORS.get(refusal.status, _ERRORS[500 if refusal.status >= 500 else 400])
-        error: dict[str, object] = {"type": type_, "message": refusal.message or message}
-        headers: Headers = (
-            ("x-should-retry", "true" if refusal.status in {408, 429} or refusal.status >= 500 else "false"),
-        )
-        if refusal.kind == "quota":
-            error["message"] = "You have reached the spend limit of your tier."
-            error["details"] = {"error_code": "enforced_spend_limit_reached"}
-            headers = (("x-should-retry", "false"),)
-        elif refusal.wait is not None:
-            headers += (("retry-after", str(math.ceil(refusal.wait))),)
-            if refusal.wait_ms:
-                headers += (("retry-after-ms", str(math.ceil(refusal.wait * 1000))),)
-        return headers, {"type": "error", "error": error, "request_id": refusal.request_id or None}
+        body = {"type": "error", "error": errors.error(refusal), "request_id": refusal.request_id or None}
+        return errors.headers(refusal), body
 
     def error_frame(self, kind: str, shape: str) -> Frame:
-        type_, message = _ERRORS[_KINDS[kind]]
-        data = self.dumps({"type": "error", "error": {"type": type_, "message": message}, "request_id": None})
+        data = self.dumps({"type": "error", "error": errors.of_kind(kind), "request_id": None})
         return Frame(data, event="error", kind="fault", field="error" if shape == "field" else "data")
 
     def limit_headers(self, readings: Mapping[str, Reading]) -> Headers:
@@ -220,7 +150,7 @@ class Anthropic(Vendor):
             headers += [
                 (f"anthropic-ratelimit-{name}-limit", str(reading.limit)),
                 (f"anthropic-ratelimit-{name}-remaining", str(remaining)),
-                (f"anthropic-ratelimit-{name}-reset", _date(math.ceil(reading.full_at))),
+                (f"anthropic-ratelimit-{name}-reset", plain.date(math.ceil(reading.full_at))),
             ]
         return tuple(headers)
 
@@ -236,19 +166,20 @@ def _input(turn: Turn) -> dict[str, object]:
     }
 
 
+def _output(turn: Turn) -> dict[str, object]:
+    usage: dict[str, object] = {"output_tokens": turn.tokens.completion}
+    if turn.tokens.reasoning:
+        usage["output_tokens_details"] = {"thinking_tokens": turn.tokens.reasoning}
+    if turn.script.citations:
+        usage["server_tool_use"] = {"web_search_requests": 1, "web_fetch_requests": 0}
+    return usage
+
+
 def _stop_reason(turn: Turn) -> str:
     if turn.script.refusal and turn.script.finish is None:
         return "refusal"
     return _REASONS.get(turn.script.ending, turn.script.ending)
 
 
-def _signature(turn: Turn) -> str:
-    return base64.b64encode(random.Random(turn.ident).randbytes(96)).decode()
-
-
 def _request_id(rng: random.Random) -> str:
     return "req_011C" + "".join(rng.choices("abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ123456789", k=20))
-
-
-def _date(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

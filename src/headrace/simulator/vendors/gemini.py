@@ -13,35 +13,28 @@ import base64
 import json
 import random
 import re
-from collections.abc import Mapping
-from typing import ClassVar, Final
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Final, Literal
 
+from headrace.simulator.asked import Asked
 from headrace.simulator.buckets import Reading
 from headrace.simulator.script import LineEnd
 from headrace.simulator.steps import Frame, FrameKind
 
-from ._base import Headers, Refusal, Request, Route, Turn, Vendor
+from . import _gemini_checks as checks
+from . import _gemini_errors as errors
+from . import _gemini_plain as plain
+from ._base import Headers, Refusal, Request, Route, Turn, Vendor, bearer, mapping
 
 __all__ = ("Gemini",)
 
-_PATH: Final = re.compile(r"/(?:v1|v1beta|v1alpha)/models(?:/([^/:]+):(generateContent|streamGenerateContent))?")
-
-# status -> (google.rpc status, message)
-_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
-    400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
-    401: ("UNAUTHENTICATED", "Request is missing required authentication credential."),
-    402: ("FAILED_PRECONDITION", "Billing is not enabled."),
-    403: ("PERMISSION_DENIED", "The caller does not have permission"),
-    404: ("NOT_FOUND", "Requested entity was not found."),
-    405: ("UNIMPLEMENTED", "Method not allowed."),
-    408: ("CANCELLED", "The request timed out."),
-    413: ("INVALID_ARGUMENT", "Request payload size exceeds the limit."),
-    429: ("RESOURCE_EXHAUSTED", "You exceeded your current quota, please check your plan and billing details."),
-    500: ("INTERNAL", "An internal error has occurred. Please retry."),
-    503: ("UNAVAILABLE", "The model is overloaded. Please try again later."),
-    529: ("UNAVAILABLE", "The model is overloaded. Please try again later."),
+_PATH: Final = re.compile(r"/(?:v1|v1beta|v1alpha)/models(?:/([^/:]+)(?::(\w+))?)?")
+_PLAIN: Final[Mapping[str, tuple[Literal["embed", "free"], Callable[[Request], object]]]] = {
+    "countTokens": ("free", plain.count),
+    "embedContent": ("embed", plain.embed),
+    "batchEmbedContents": ("embed", plain.batch),
 }
-_KINDS: Final = {"overloaded": 503, "rate_limit": 429, "api": 500}
+
 _REASONS: Final = {
     "stop": "STOP",
     "tool_calls": "STOP",
@@ -49,7 +42,6 @@ _REASONS: Final = {
     "content_filter": "SAFETY",
     "refusal": "PROHIBITED_CONTENT",
 }
-_RPC: Final = "type.googleapis.com/google.rpc."
 
 
 class Gemini(Vendor):
@@ -65,26 +57,36 @@ class Gemini(Vendor):
         if match is None:
             return None
         model, method = match.groups()
+        if model is None:
+            return Route("free", ("GET",), make=plain.page)
         if method is None:
-            return Route("models", ("GET",))
+            return Route("free", ("GET",), model=model, make=lambda _: plain.model(model))
+        if method in _PLAIN:
+            kind, make = _PLAIN[method]
+            return Route(kind, ("POST",), model=model, make=make)
         stream = method == "streamGenerateContent"
+        if not stream and method != "generateContent":
+            return None
         return Route(
             "chat", ("POST",), model=model, stream=stream and request.query.get("alt") == "sse", as_array=stream
         )
 
     def has_key(self, headers: Mapping[str, str]) -> bool:
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        return bool(headers.get("x-goog-api-key")) or (scheme.lower() == "bearer" and bool(key.strip()))
+        return bool(headers.get("x-goog-api-key")) or bearer(headers)
 
     def complaint(self, request: Request) -> str | None:
-        contents = request.fields.get("contents")
-        if not isinstance(contents, list) or not contents:
-            return "* GenerateContentRequest.contents: contents is not specified\n"
-        return None
+        match = _PATH.fullmatch(request.path)
+        return checks.complaint(request, str(match[1]) if match is not None else "")
+
+    def no_model(self, model: str) -> Refusal:
+        told = "or is not supported for this method. Call ListModels to see the list of available models"
+        return Refusal(404, message=f"models/{model} is not found for API version v1, {told} and their methods.")
+
+    def asked(self, request: Request) -> Asked:
+        return checks.asked(request)
 
     def max_tokens(self, request: Request) -> int:
-        config = request.fields.get("generationConfig")
-        value = config.get("maxOutputTokens") if isinstance(config, dict) else None
+        value = mapping(request.fields.get("generationConfig")).get("maxOutputTokens")
         return value if isinstance(value, int) else 0
 
     def headers(self, rng: random.Random) -> Headers:
@@ -107,20 +109,16 @@ class Gemini(Vendor):
             thought += 1
             part = {"text": words, "thought": True}
             frames.append(self._frame(turn, [part], spoken, thought, reasoning=words))
-        calls = turn.script.tool_calls
-        closing = not turn.thoughts and not calls  # then the last words and the finishReason share an event
+        script = turn.script
+        # Where nothing else follows, the last words and the finishReason share an event.
+        closing = not script.reasoning and not script.tool_calls and not script.image
         for index, words in enumerate(turn.pieces):
             spoken += 1
             last = closing and index == len(turn.pieces) - 1
             frames.append(self._frame(turn, [{"text": words}], spoken, thought, last=last, text=words))
-        for index, call in enumerate(calls):
-            part = {**_call(call), **({"thoughtSignature": _signature(turn)} if index == 0 else {})}
-            frames.append(self._frame(turn, [part], spoken, thought))
+        frames += [self._frame(turn, [part], spoken, thought) for part in (*_image(turn), *_calls(turn))]
         if not closing or not turn.pieces:
-            empty: dict[str, object] = {"text": ""}
-            if turn.thoughts and not calls:
-                empty["thoughtSignature"] = _signature(turn)
-            frames.append(self._frame(turn, [empty], spoken, thought, last=True))
+            frames.append(self._frame(turn, [{"text": "", **_signature(turn)}], spoken, thought, last=True))
         return frames
 
     def _frame(
@@ -139,6 +137,8 @@ class Gemini(Vendor):
         if last:
             candidate["finishReason"], kind = _REASONS.get(turn.script.ending, turn.script.ending), "finish"
         candidate["index"] = 0
+        if last:
+            candidate |= _grounding(turn)
         data = self.dumps({"candidates": [candidate], **self._after(turn, spoken, thought, last=last)})
         return Frame(data, text=text, reasoning=reasoning, kind=kind)
 
@@ -175,42 +175,20 @@ class Gemini(Vendor):
         if turn.script.refusal and not turn.pieces:
             return {"promptFeedback": {"blockReason": "SAFETY"}, **self._after(turn, 0, 0)}
         parts: list[dict[str, object]] = []
-        if turn.script.reasoning:
-            parts.append({"text": turn.script.reasoning, "thought": True})
+        if turn.thoughts:
+            parts.append({"text": "".join(turn.thoughts), "thought": True})
         if turn.pieces:
-            parts.append({"text": "".join(turn.pieces)})
-        parts += [_call(call) for call in turn.script.tool_calls]
+            parts.append({"text": "".join(turn.pieces), **_signature(turn)})
+        parts += [*_image(turn), *_calls(turn)]
         finish = _REASONS.get(turn.script.ending, turn.script.ending)
         candidate = {"content": {"parts": parts, "role": "model"}, "finishReason": finish, "index": 0}
-        return {"candidates": [candidate], **self._after(turn, 0, 0, last=True)}
-
-    def models(self) -> object:
-        return {
-            "models": [
-                {
-                    "name": f"models/{name}",
-                    "version": "001",
-                    "displayName": name.replace("-", " ").title(),
-                    "inputTokenLimit": 1_048_576,
-                    "outputTokenLimit": 65_536,
-                    "supportedGenerationMethods": ["generateContent", "countTokens"],
-                }
-                for name in ("gemini-3.8-flash", "gemini-2.5-pro")
-            ]
-        }
+        return {"candidates": [{**candidate, **_grounding(turn)}], **self._after(turn, 0, 0, last=True)}
 
     def refusal(self, refusal: Refusal) -> tuple[Headers, object]:
-        status, message = _ERRORS.get(refusal.status, _ERRORS[500 if refusal.status >= 500 else 400])
-        code = 503 if refusal.status == 529 else refusal.status
-        error: dict[str, object] = {"code": code, "message": refusal.message or message, "status": status}
-        if refusal.status == 429:
-            error["details"] = _quota_details(refusal)
-        return (), {"error": error}
+        return (), {"error": errors.error(refusal)}
 
     def error_frame(self, kind: str, shape: str) -> Frame:
-        code = _KINDS[kind]
-        status, message = _ERRORS[code]
-        error = {"error": {"code": code, "message": message, "status": status}}
+        error = {"error": errors.of_kind(kind)}
         if shape == "usual":
             return Frame(raw=json.dumps(error, indent=2) + "\n", kind="fault")
         return Frame(self.dumps(error), kind="fault", field="error" if shape == "field" else "data")
@@ -219,26 +197,46 @@ class Gemini(Vendor):
         return ()
 
 
-def _call(call: tuple[str, str]) -> dict[str, object]:
-    name, arguments = call
-    return {"functionCall": {"name": name, **({"args": json.loads(arguments)} if arguments else {})}}
+def _calls(turn: Turn) -> list[dict[str, object]]:
+    """The calls; the first is signed, and models that insist on that give each an id."""
+    calls: list[dict[str, object]] = []
+    for name, arguments in turn.script.tool_calls:
+        args = json.loads(arguments) if arguments else None
+        call = {"name": name, **({} if args is None else {"args": args})}
+        if checks.thinks(turn.model):
+            call["id"] = turn.id("", 8)
+        signature = turn.request.seal.sign("call", checks.signed_text(name, args), turn.ident)
+        calls.append({"functionCall": call, **({} if calls else {"thoughtSignature": signature})})
+    return calls
 
 
-def _signature(turn: Turn) -> str:
-    return base64.b64encode(random.Random(turn.ident).randbytes(60)).decode()
+def _signature(turn: Turn) -> dict[str, object]:
+    """On the last words, where there was thinking and no call that carries it."""
+    if not turn.script.reasoning or turn.script.tool_calls:
+        return {}
+    return {"thoughtSignature": turn.request.seal.sign("thought", "", turn.ident)}
 
 
-def _quota_details(refusal: Refusal) -> list[object]:
-    """QuotaFailure names the limit; RetryInfo the wait, which a daily quota carries too, short and without meaning."""
-    unit = "Requests" if refusal.dimension == "requests" else "InputTokens"
-    metric = "requests" if unit == "Requests" else "input_token_count"
-    period = "PerDay" if refusal.kind == "quota" else "PerMinute"
-    violation = {
-        "quotaMetric": f"generativelanguage.googleapis.com/generate_content_free_tier_{metric}",
-        "quotaId": f"Generate{unit}{period}PerProjectPerModel-FreeTier",
-        "quotaValue": str(refusal.limit),
+def _image(turn: Turn) -> list[dict[str, object]]:
+    if not turn.script.image:
+        return []
+    return [{"inlineData": {"mimeType": "image/png", "data": base64.b64encode(turn.script.image).decode()}}]
+
+
+def _grounding(turn: Turn) -> dict[str, object]:
+    """The pages of a search, and which words rest on them; `endIndex` counts bytes."""
+    pages = turn.script.citations
+    if not pages:
+        return {}
+    words = "".join(turn.pieces)
+    support = {
+        "segment": {"endIndex": len(words.encode("utf-8", "surrogatepass")), "text": words},
+        "groundingChunkIndices": list(range(len(pages))),
     }
-    details: list[object] = [{"@type": _RPC + "QuotaFailure", "violations": [violation]}]
-    if refusal.wait is not None:
-        details.append({"@type": _RPC + "RetryInfo", "retryDelay": f"{refusal.wait:.9f}".rstrip("0").rstrip(".") + "s"})
-    return details
+    metadata = {
+        "searchEntryPoint": {"renderedContent": "<div>Search suggestions</div>"},
+        "groundingChunks": [{"web": {"uri": page.url, "title": page.title}} for page in pages],
+        "groundingSupports": [support],
+        "webSearchQueries": ["what the question is about"],
+    }
+    return {"groundingMetadata": metadata}

@@ -1,23 +1,30 @@
 """
-xAI chat: OpenAI's chunks with xAI's differences.
+xAI: OpenAI's formats with xAI's differences.
 
 Reasoning stands in `reasoning_content`; a tool call comes whole, in one chunk; there is no padding; usage comes without
-asking, and its completion count leaves out the reasoning. Errors are `{"code": sentence, "error": text}`; rate-limit
-headers tell limit and remaining without a reset. Source: docs.x.ai/docs/api-reference, read 2026-11.
+asking, and its completion count leaves out the reasoning; the pages of a search stand in the last chunk. Errors are
+`{"code": sentence, "error": text}`, at times in one of two other shapes; rate-limit headers tell limit and remaining
+without a reset. Source: docs.x.ai/docs/api-reference, read 2026-11.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import uuid
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from headrace.simulator.asked import Asked
 from headrace.simulator.buckets import Reading
 from headrace.simulator.steps import Frame, FrameKind
 
-from ._base import Headers, Refusal, Turn
-from .openai import OpenAI, retry_headers
+from . import _openai_checks as checks
+from . import _openai_plain as plain
+from ._base import Headers, Refusal, Request, Route, Turn
+from ._openai_errors import KINDS, retry_headers, told
+from ._responses import GrokResponses
+from .openai import OpenAI, images
 
 __all__ = ("Grok",)
 
@@ -30,14 +37,17 @@ _ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     404: ("Some requested entity was not found", "The model does not exist or your team has no access to it."),
     405: ("Method not allowed", "This address does not take this method."),
     408: ("Deadline expired before operation could complete", "The request timed out."),
+    409: ("Operation was aborted", "The request was in conflict with another one."),
     413: ("Request is too large", "The request is too large."),
+    415: ("Unsupported media type", "Expected request with `Content-Type: application/json`"),
+    422: ("Unprocessable entity", "Failed to deserialize the JSON body into the target type"),
     429: ("Some resource has been exhausted", "Too many requests: the rate limit of the model is reached."),
     500: ("Internal error", "The server had an internal error."),
     503: ("The service is currently unavailable", "The model is at capacity, try again later."),
+    504: ("Deadline expired before operation could complete", "The model did not answer in time."),
     529: ("The service is currently unavailable", "The model is at capacity, try again later."),
 }
 _QUOTA: Final = "Your team has used all available credits or reached its monthly spending limit."
-_KINDS: Final = {"overloaded": 503, "rate_limit": 429, "api": 500}
 
 
 class Grok(OpenAI):
@@ -47,6 +57,28 @@ class Grok(OpenAI):
     prefix: ClassVar[str] = "/grok/v1"
     stream_type: ClassVar[str] = "text/event-stream"
     charges_max_tokens: ClassVar[bool] = False
+    owner: ClassVar[str] = "xai"
+    names: ClassVar[tuple[str, ...]] = ("grok-4.6", "grok-4.3")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.routes = {
+            "/chat/completions": Route("chat", ("POST",)),
+            "/responses": Route("chat", ("POST",), api=GrokResponses()),
+            "/embeddings": Route("embed", ("POST",), make=plain.embeddings),
+            "/tokenize-text": Route("free", ("POST",), make=plain.tokenized),
+            "/models": Route("free", ("GET",), make=lambda _: self.models()),
+        }
+
+    def complaint(self, request: Request) -> Refusal | None:
+        found = checks.complaint(request)
+        return dataclasses.replace(found, code="") if found is not None else None
+
+    def no_model(self, model: str) -> Refusal:
+        return Refusal(404, message=f"The model {model} does not exist or your team does not have access to it.")
+
+    def asked(self, request: Request) -> Asked:
+        return checks.asked(request, thoughts=True)
 
     def headers(self, rng: random.Random) -> Headers:
         return (("x-request-id", str(uuid.UUID(int=rng.getrandbits(128), version=4))),)
@@ -56,6 +88,8 @@ class Grok(OpenAI):
         frames += [self.frame(turn, {"reasoning_content": thought}, reasoning=thought) for thought in turn.thoughts]
         frames += [self.frame(turn, {"content": piece}, text=piece) for piece in turn.pieces]
         frames += [self.frame(turn, {"refusal": piece}) for piece in turn.refusal]
+        if turn.script.image:
+            frames.append(self.frame(turn, {"images": images(turn)}))
         for index, call in enumerate(self._calls(turn)):
             frames.append(self.frame(turn, {"tool_calls": [{**call, "index": index}]}))
         frames.append(self.frame(turn, {}, finish=self.finish(turn), kind="finish"))
@@ -74,7 +108,7 @@ class Grok(OpenAI):
     ) -> Frame:
         chunk = self._envelope(turn, "chat.completion.chunk")
         if delta is None:
-            chunk |= {"choices": [], "usage": self.usage(turn)}
+            chunk |= {"choices": [], "usage": self.usage(turn), **_citations(turn)}
         else:
             choice: dict[str, object] = {"index": 0, "delta": delta}
             chunk["choices"] = [choice if finish is None else {**choice, "finish_reason": finish}]
@@ -83,13 +117,16 @@ class Grok(OpenAI):
 
     def body(self, turn: Turn) -> object:
         message: dict[str, object] = {"role": "assistant", "content": "".join(turn.pieces)}
-        if turn.script.reasoning:
-            message["reasoning_content"] = turn.script.reasoning
+        if turn.thoughts:
+            message["reasoning_content"] = "".join(turn.thoughts)
+        if turn.script.image:
+            message["images"] = images(turn)
         message["refusal"] = turn.script.refusal or None
         if turn.script.tool_calls:
             message["tool_calls"] = self._calls(turn)
         choice = {"index": 0, "message": message, "finish_reason": self.finish(turn)}
-        return {**self._envelope(turn, "chat.completion"), "choices": [choice], "usage": self.usage(turn)}
+        whole = {**self._envelope(turn, "chat.completion"), "choices": [choice], "usage": self.usage(turn)}
+        return {**whole, **_citations(turn)}
 
     def usage(self, turn: Turn) -> object:
         tokens = turn.tokens
@@ -109,23 +146,23 @@ class Grok(OpenAI):
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,
             },
-            "num_sources_used": 0,
+            "num_sources_used": len(turn.script.citations),
         }
-
-    def models(self) -> object:
-        ids = ("grok-4.6", "grok-4.3")
-        data = [{"id": name, "object": "model", "created": 1_760_000_000, "owned_by": "xai"} for name in ids]
-        return {"object": "list", "data": data}
 
     def refusal(self, refusal: Refusal) -> tuple[Headers, object]:
         code, error = _ERRORS.get(refusal.status, _ERRORS[500 if refusal.status >= 500 else 400])
-        if refusal.kind == "quota":
-            error = _QUOTA
-        return retry_headers(refusal), {"code": code, "error": refusal.message or error}
+        error = refusal.message or (_QUOTA if refusal.kind == "quota" else error)
+        body: object = {"code": refusal.code or code, "error": error}
+        if refusal.shape == "string":
+            body = {"error": error}
+        elif refusal.shape == "nested":
+            _, body = super().refusal(refusal)
+        return retry_headers(refusal), body
 
     def error_frame(self, kind: str, shape: str) -> Frame:
         if shape in {"usual", "string"}:
-            code, error = _ERRORS[_KINDS[kind]]
+            _, word, message = told(kind)
+            code, error = _ERRORS[KINDS[kind]] if kind in KINDS else (word, message)
             return Frame(self.dumps({"code": code, "error": error}), kind="fault")
         return super().error_frame(kind, "usual" if shape == "nested" else shape)
 
@@ -146,3 +183,8 @@ class Grok(OpenAI):
             }
             for name, arguments in turn.script.tool_calls
         ]
+
+
+def _citations(turn: Turn) -> dict[str, object]:
+    """Addresses alone; Perplexity writes them in the same place."""
+    return {"citations": [one.url for one in turn.script.citations]} if turn.script.citations else {}

@@ -8,44 +8,24 @@ declined. Source: platform.openai.com/docs/api-reference/chat-streaming and /doc
 
 from __future__ import annotations
 
-import math
+import base64
 import random
 from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar, Final
+from typing import ClassVar
+from urllib.parse import unquote
 
+from headrace.simulator.asked import Asked
 from headrace.simulator.buckets import Reading
 from headrace.simulator.steps import Frame, FrameKind
 
-from ._base import Headers, Refusal, Request, Route, Turn, Vendor
+from . import _openai_checks as checks
+from . import _openai_plain as plain
+from ._base import Headers, Refusal, Request, Route, Turn, Vendor, bearer, mapping
+from ._openai_errors import KINDS, error, go_duration, retry_headers, told
+from ._responses import Responses
 
-__all__ = ("OpenAI", "go_duration")
-
-# status -> (type, code, message)
-_ERRORS: Final[Mapping[int, tuple[str, str | None, str]]] = {
-    400: ("invalid_request_error", None, "The request is not valid."),
-    401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
-    402: ("billing_error", "payment_required", "Payment is required."),
-    403: (
-        "invalid_request_error",
-        "unsupported_country_region_territory",
-        "Country, region, or territory not supported",
-    ),
-    404: ("invalid_request_error", "model_not_found", "The model does not exist or you do not have access to it."),
-    405: ("invalid_request_error", "method_not_supported", "Not allowed to use this method on this address."),
-    408: ("timeout", "request_timeout", "The request timed out."),
-    413: ("invalid_request_error", "request_too_large", "The request is too large."),
-    429: ("requests", "rate_limit_exceeded", "Rate limit reached."),
-    500: ("server_error", None, "The server had an error while processing your request. Sorry about that!"),
-    503: ("server_error", "server_is_overloaded", "Our servers are currently overloaded. Please try again later."),
-    529: ("server_error", "server_is_overloaded", "Our servers are currently overloaded. Please try again later."),
-}
-_QUOTA: Final = (
-    "insufficient_quota",
-    "insufficient_quota",
-    "You exceeded your current quota, please check your plan and billing details.",
-)
-_KINDS: Final = {"overloaded": 503, "rate_limit": 429, "api": 500}
+__all__ = ("OpenAI",)
 
 
 class OpenAI(Vendor):
@@ -56,22 +36,36 @@ class OpenAI(Vendor):
     stream_type: ClassVar[str] = "text/event-stream; charset=utf-8"
     charges_max_tokens: ClassVar[bool] = True
 
+    owner: ClassVar[str] = "system"
+    names: ClassVar[tuple[str, ...]] = ("gpt-6.1-terra", "gpt-6-luna", "gpt-4.1", "text-embedding-3-small")
+
+    def __init__(self) -> None:
+        self.routes: Mapping[str, Route] = {
+            "/chat/completions": Route("chat", ("POST",)),
+            "/responses": Route("chat", ("POST",), api=Responses()),
+            "/responses/input_tokens": Route("free", ("POST",), make=plain.input_tokens),
+            "/embeddings": Route("embed", ("POST",), make=plain.embeddings),
+            "/models": Route("free", ("GET",), make=lambda _: self.models()),
+        }
+
     def route(self, request: Request) -> Route | None:
-        if request.path == "/chat/completions":
-            return Route("chat", ("POST",))
-        return Route("models", ("GET",)) if request.path == "/models" else None
+        if request.path.startswith("/models/"):
+            name = unquote(request.path.removeprefix("/models/"))
+            return Route("free", ("GET",), model=name, make=lambda _: plain.model(name, self.owner))
+        return self.routes.get(request.path)
 
     def has_key(self, headers: Mapping[str, str]) -> bool:
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and bool(key.strip())
+        return bearer(headers)
 
-    def complaint(self, request: Request) -> str | None:
-        if not isinstance(request.fields.get("model"), str):
-            return "you must provide a model parameter"
-        messages = request.fields.get("messages")
-        if not isinstance(messages, list) or not messages:
-            return "Missing required parameter: 'messages'."
-        return None
+    def complaint(self, request: Request) -> str | Refusal | None:
+        return checks.complaint(request)
+
+    def no_model(self, model: str) -> Refusal:
+        message = f"The model `{model}` does not exist or you do not have access to it."
+        return Refusal(404, message=message, code="model_not_found")
+
+    def asked(self, request: Request) -> Asked:
+        return checks.asked(request, thoughts=False)
 
     def headers(self, rng: random.Random) -> Headers:
         return (
@@ -87,6 +81,10 @@ class OpenAI(Vendor):
         frames = [chunk({"role": "assistant", "content": "", "refusal": None}, kind="head")]
         frames += [chunk({"content": piece}, text=piece) for piece in turn.pieces]
         frames += [chunk({"refusal": piece}) for piece in turn.refusal]
+        if turn.script.citations:
+            frames.append(chunk({"annotations": cited(turn)}))
+        if turn.script.image:
+            frames.append(chunk({"images": images(turn)}))
         for index, (name, arguments) in enumerate(turn.script.tool_calls):
             call = {"index": index, "id": turn.id("call_"), "type": "function"}
             frames.append(chunk({"tool_calls": [{**call, "function": {"name": name, "arguments": ""}}]}))
@@ -150,8 +148,10 @@ class OpenAI(Vendor):
             "role": "assistant",
             "content": "".join(turn.pieces) or None,
             "refusal": turn.script.refusal or None,
-            "annotations": [],
+            "annotations": cited(turn),
         }
+        if turn.script.image:
+            message["images"] = images(turn)
         if turn.script.tool_calls:
             message["tool_calls"] = [
                 {"id": turn.id("call_"), "type": "function", "function": {"name": name, "arguments": arguments}}
@@ -182,32 +182,21 @@ class OpenAI(Vendor):
         }
 
     def models(self) -> object:
-        ids = ("gpt-6.1-terra", "gpt-6-luna", "gpt-4.1")
-        data = [{"id": name, "object": "model", "created": 1_760_000_000, "owned_by": "system"} for name in ids]
-        return {"object": "list", "data": data}
+        return {"object": "list", "data": [plain.model(name, self.owner) for name in self.names]}
 
     def refusal(self, refusal: Refusal) -> tuple[Headers, object]:
-        type_, code, message = _ERRORS.get(refusal.status, _ERRORS[500 if refusal.status >= 500 else 400])
-        if refusal.status == 429 and refusal.kind == "quota":
-            type_, code, message = _QUOTA
-        elif refusal.status == 429:
-            type_ = "requests" if refusal.dimension == "requests" else "tokens"
-            unit = "requests per min (RPM)" if type_ == "requests" else "tokens per min (TPM)"
-            told = f" Please try again in {go_duration(refusal.wait)}." if refusal.wait is not None else ""
-            message = f"Rate limit reached on {unit}: Limit {refusal.limit}.{told}"
-        error = {"message": refusal.message or message, "type": type_, "param": None, "code": code}
-        return retry_headers(refusal), {"error": error}
+        return retry_headers(refusal), {"error": error(refusal)}
 
     def error_frame(self, kind: str, shape: str) -> Frame:
-        type_, code, message = _ERRORS[_KINDS[kind]]
-        error: object = {"message": message, "type": type_, "param": None, "code": code}
+        type_, code, message = told(kind)
+        usual: object = {"message": message, "type": type_, "param": None, "code": code}
         if shape == "string":
             return Frame(self.dumps({"code": code or type_, "error": message}), kind="fault")
         if shape == "beside":
             delta = {"index": 0, "delta": {"content": ""}, "finish_reason": None}
-            numeric = {"code": _KINDS[kind], "message": message}
+            numeric = {"code": KINDS.get(kind, 400), "message": message}
             return Frame(self.dumps({"id": "gen-1", "error": numeric, "choices": [delta]}), kind="fault")
-        return Frame(self.dumps({"error": error}), kind="fault", field="error" if shape == "field" else "data")
+        return Frame(self.dumps({"error": usual}), kind="fault", field="error" if shape == "field" else "data")
 
     def limit_headers(self, readings: Mapping[str, Reading]) -> Headers:
         return tuple(
@@ -223,26 +212,22 @@ class OpenAI(Vendor):
 
 
 def _option(turn: Turn, name: str) -> object:
-    options = turn.request.fields.get("stream_options")
-    return options.get(name) if isinstance(options, dict) else None
+    return mapping(turn.request.fields.get("stream_options")).get(name)
 
 
-def retry_headers(refusal: Refusal) -> Headers:
-    """`retry-after` in whole seconds, never too early, and `retry-after-ms`, where there is something to wait for."""
-    if refusal.wait is None or refusal.kind == "quota":
-        return ()
-    exact = (("retry-after-ms", str(math.ceil(refusal.wait * 1000))),) if refusal.wait_ms else ()
-    return (("retry-after", str(math.ceil(refusal.wait))), *exact)
+def cited(turn: Turn) -> list[object]:
+    """The pages that the words rest on, as the search models tell them."""
+    end = len("".join(turn.pieces))
+    return [
+        {
+            "type": "url_citation",
+            "url_citation": {"start_index": 0, "end_index": end, "title": one.title, "url": one.url},
+        }
+        for one in turn.script.citations
+    ]
 
 
-def go_duration(seconds: float) -> str:
-    """As Go's `time.Duration.String`, to the millisecond: `0s`, `6ms`, `1.58s`, `1m19.156s`, `1h0m0s`."""
-    ms = max(0, round(seconds * 1000))
-    if ms == 0:
-        return "0s"
-    if ms < 1000:
-        return f"{ms}ms"
-    minutes, ms = divmod(ms, 60_000)
-    hours, minutes = divmod(minutes, 60)
-    rest = f"{ms / 1000:.3f}".rstrip("0").rstrip(".") + "s"
-    return (f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else "") + rest
+def images(turn: Turn) -> list[object]:
+    """The image as a data URL: not OpenAI's own, but how aggregators (OpenRouter) write it into chat."""
+    url = "data:image/png;base64," + base64.b64encode(turn.script.image).decode()
+    return [{"type": "image_url", "image_url": {"url": url}, "index": 0}]
