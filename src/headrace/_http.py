@@ -32,7 +32,7 @@ from .errors import (
     UndecodableEventError,
 )
 from .streaming.host import CLOSE, FLIGHT, MAX_REQUESTS, Host
-from .wire.framing import Framing, Inflater, Undecodable, inflater
+from .wire.framing import NDJSON, SSE, Framing, Inflater, Lines, Undecodable, inflater
 
 if TYPE_CHECKING:
     from .streaming.deadlines import Watch
@@ -43,6 +43,11 @@ CONNECT: Final = 10.0  # seconds to reach the vendor; the SDKs' 5 is short for a
 REFUSAL_TEXT: Final = 64 << 10  # characters of a refusal's body
 BODY_BYTES: Final = 64 << 20  # of a whole JSON answer; images come in base64
 KEEPALIVE: Final = 20  # idle connections kept, httpx's own default
+
+# What may be in an answer's content type where a type was asked for. JSON lines have no registered type: servers say
+# x-ndjson, jsonl, json, and a proxy that drops it leaves text/plain (Go's own guess). A line is JSON or an error, and
+# without its proof nothing counts as an end, so nothing false can pass. A page of HTML is still told as what it is.
+TAKEN: Final[Mapping[str, tuple[str, ...]]] = {NDJSON: ("json", "text/plain")}
 
 
 class AsyncClient(Protocol):
@@ -116,13 +121,13 @@ class Session(Host):
         *,
         headers: Mapping[str, str],
         body: bytes | None = None,
-        accept: str = "text/event-stream",
+        accept: str = SSE,
     ) -> Exchange:
         """
         Send a request; return the open response, to be used in `async with`. Call it in a hosted task.
 
         Args:
-            accept: the media type that the answer must have.
+            accept: the media type that the answer must have; see `TAKEN`.
 
         Raises:
             Refusal: any status but 200, or an answer of another media type. Its body got 2 s and 64 K characters.
@@ -154,8 +159,8 @@ class Session(Host):
                 f"{self.name}: the request cannot be sent ({unsendable}): check the base URL {_origin(url)!r}, "
                 "and the API key and headers for line breaks and characters outside ASCII."
             )
-        exchange = Exchange(response, watch, provider=self.name, library=lib)
-        if response.status_code == 200 and accept in exchange.content_type:
+        exchange = Exchange(response, watch, provider=self.name, library=lib, accept=accept)
+        if response.status_code == 200 and any(kind in exchange.content_type for kind in TAKEN.get(accept, (accept,))):
             return exchange
         if watch is not None:
             watch.off()  # a refusal whose body breaks or stalls is that refusal; it has a bound of its own
@@ -189,21 +194,35 @@ class Exchange:
     """An open response. `async with` closes it."""
 
     def __init__(
-        self, response: httpx.Response, watch: Watch | None, *, provider: str, library: ModuleType = httpx
+        self,
+        response: httpx.Response,
+        watch: Watch | None,
+        *,
+        provider: str,
+        library: ModuleType = httpx,
+        accept: str = SSE,
     ) -> None:
         self.status = response.status_code
         self.headers = lowered(response.headers)
         self.content_type = self.headers.get("content-type", "").lower()
         self._response, self._provider = response, provider
-        self.guard = Guard(response, self.headers, watch, provider=provider, library=library)
+        self._framing = Lines if accept == NDJSON else Framing
+        self.guard = Guard(response, self.headers, watch, provider=provider, library=library, framing=self._framing)
         self._events: AsyncGenerator[ServerSentEvent, None] | None = None
 
     @property
     def events(self) -> AsyncGenerator[ServerSentEvent, None]:
-        """The server-sent events; whoever takes one calls `guard.taken()`."""
+        """The server-sent events, or each line as one; whoever takes one calls `guard.taken()`."""
         if self._events is None:
-            self._events = EventSource(cast("httpx.Response", self.guard)).aiter_sse()
+            is_sse = self._framing is Framing
+            self._events = EventSource(cast("httpx.Response", self.guard)).aiter_sse() if is_sse else self._lines()
         return self._events
+
+    async def _lines(self) -> AsyncGenerator[ServerSentEvent, None]:
+        async for text in self.guard.aiter_text():
+            for line in text.split("\n"):
+                if line.strip():
+                    yield ServerSentEvent(data=line)
 
     async def __aenter__(self) -> Self:
         return self
@@ -247,8 +266,8 @@ class Guard:
     """
     A response as `EventSource` sees it: `.headers`, and `.aiter_text()` over bytes that we read, time and count.
 
-    `at_eof` is set before the text that completes a last event without its blank line, so that an event which only EOF
-    completed can be told from others.
+    `at_eof` is set before the text that completes a last event without its line end or blank line, so that an event
+    which only EOF completed can be told from others.
     """
 
     def __init__(
@@ -259,6 +278,7 @@ class Guard:
         *,
         provider: str,
         library: ModuleType,
+        framing: type[Lines],
     ) -> None:
         self.headers = headers
         self.at_eof = False
@@ -267,14 +287,15 @@ class Guard:
         self._opened = time.monotonic()
         self._raw = aiter(cast("AsyncIterator[bytes]", response.stream))  # aiter_raw() less its bookkeeping, 1 us each
         self._lost = (library.HTTPError, library.StreamError, OSError, BrokenResourceError, ClosedResourceError)
-        self._framing: Framing | None = None
+        self._new_framing = framing
+        self._framing: Lines | None = None
         self._inflate: Inflater | None = None
         self._opened_raw = self._closed = False
 
     def aiter_text(self) -> AsyncIterator[str]:
         """The text, as `EventSource` asks for it."""
         try:
-            self._framing = Framing(self.headers.get("content-encoding", ""))
+            self._framing = self._new_framing(self.headers.get("content-encoding", ""))
         except Undecodable as exc:
             raise self.undecodable(exc) from exc
         return self

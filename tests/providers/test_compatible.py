@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from headrace import AIGateway, AIMessage, AIResponse, GenerationConfig
-from headrace.errors import CallerError, MissingKeyError, RateLimitError
+from headrace.errors import CallerError, MissingKeyError, RateLimitError, UnsupportedOptionError
 from headrace.providers import load_provider
 from headrace.providers.compatible import HOSTS, CompatibleProvider, KnownHost
 
@@ -101,8 +101,9 @@ def test_a_host_of_one_s_own_is_a_row() -> None:
         ({"host": "azure"}, "azure: .* give base_url="),
         ({"base_url": "localhost:8000/v1"}, "must begin with http"),
         ({"host": KnownHost(name="x")}, "x: .* give base_url="),
+        ({"host": "groq", "api": "assistants"}, "groq: there is no api 'assistants': use 'chat' or 'responses'"),
     ],
-    ids=["neither", "unknown", "azure", "no-scheme", "row-without-address"],
+    ids=["neither", "unknown", "azure", "no-scheme", "row-without-address", "no-such-api"],
 )
 def test_a_server_that_cannot_be_found_is_refused_at_once(options: dict[str, object], match: str) -> None:
     with pytest.raises(ValueError, match=match):
@@ -214,6 +215,38 @@ async def test_mistral_is_not_asked_for_the_usage_that_it_tells_anyway(server: S
     await ask(CompatibleProvider("k", host="mistral", http_client=server.client))
     assert server.body["model"] == "mistral-small-latest"
     assert not server.body.get("stream_options")
+
+
+async def test_a_server_s_responses_api_is_spoken_where_it_is_asked_for() -> None:
+    body = b'data: {"type":"response.output_text.delta","output_index":0,"delta":"Hi"}\n\n'
+    end = b'data: {"type":"response.completed","response":{"status":"completed","output":[]}}\n\n'
+    server = Server(body=body + end)
+    async with server.client:
+        provider = CompatibleProvider("k", host="groq", api="responses", model="m", http_client=server.client)
+        assert (await ask(provider, GenerationConfig(max_tokens=7))).content == "Hi"
+    assert str(server.requests[0].url) == "https://api.groq.com/openai/v1/responses"
+    assert server.body == {
+        "model": "m",
+        "input": [{"role": "user", "content": "hi"}],
+        "max_output_tokens": 7,
+        "store": False,
+        "stream": True,
+    }
+
+
+async def test_an_option_that_the_row_refuses_is_never_sent(server: Server) -> None:
+    provider = CompatibleProvider("k", host="deepseek", model="m", http_client=server.client)
+    with pytest.raises(UnsupportedOptionError, match="deepseek: the server has no seed") as caught:
+        await ask(provider, GenerationConfig(seed=1))
+    assert (caught.value.option, server.requests) == ("seed", [])
+
+
+async def test_what_a_server_takes_by_another_name_goes_by_that_name(server: Server) -> None:
+    config = GenerationConfig(seed=1, max_tokens=7)
+    await ask(CompatibleProvider("k", host="mistral", http_client=server.client), config)
+    assert (server.body["random_seed"], server.body["max_tokens"], "seed" in server.body) == (1, 7, False)
+    await ask(CompatibleProvider("k", host="together", model="m", http_client=server.client), GenerationConfig(top_k=5))
+    assert server.body["top_k"] == 5
 
 
 @pytest.mark.parametrize("config", [None, GenerationConfig()], ids=["none", "empty"])

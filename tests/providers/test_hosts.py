@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from urllib.parse import urlsplit
 
 import pytest
 
+from headrace import GenerationConfig
 from headrace.limits.dialects import DIALECTS
 from headrace.providers._hosts import HOSTS, UNKNOWN, KnownHost, find_host
 
@@ -37,6 +39,18 @@ ROWS = [pytest.param(row, id=name) for name, row in HOSTS.items()]
         ("https://api.sambanova.ai/v1", "sambanova"),
         ("https://api.deepinfra.com/v1/openai", "deepinfra"),
         ("https://ollama.com/v1", "ollama-cloud"),
+        ("https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "alibaba"),
+        ("https://dashscope.aliyuncs.com/compatible-mode/v1", "alibaba"),
+        ("https://cn-hongkong.dashscope.aliyuncs.com/compatible-mode/v1", "alibaba"),
+        ("https://api.cohere.ai/compatibility/v1", "cohere"),
+        ("https://api.tokenfactory.nebius.com/v1/", "nebius"),
+        ("https://api.novita.ai/v3/openai", "novita"),
+        ("https://inference.baseten.co/v1", "baseten"),
+        ("https://api.hyperbolic.xyz/v1", "hyperbolic"),
+        ("https://models.github.ai/inference", "github"),
+        ("https://ai-gateway.vercel.sh/v1", "vercel"),
+        ("https://api.cloudflare.com/client/v4/accounts/0123/ai/v1", "cloudflare"),
+        ("http://localhost:4000/v1", "litellm"),
         ("http://localhost:8000/v1", "vllm"),
         ("http://127.0.0.1:8080/v1", "llamacpp"),
         ("http://[::1]:1234/v1", "lmstudio"),
@@ -103,6 +117,34 @@ def test_a_name_can_stand_before_the_slash_of_a_model() -> None:
 
 
 def test_nobody_is_sent_a_field_that_only_openai_knows_unless_the_row_says_so() -> None:
-    assert {name for name, row in HOSTS.items() if row.quirks.max_tokens != "max_tokens"} == {"azure"}
+    assert {name for name, row in HOSTS.items() if row.quirks.fields.get("max_tokens") != "max_tokens"} == {"azure"}
     assert {name for name, row in HOSTS.items() if "include_usage" not in row.quirks.stream_options} == {"mistral"}
-    assert (UNKNOWN.quirks.max_tokens, UNKNOWN.dialect, UNKNOWN.needs_key) == ("max_tokens", "any", False)
+    assert {name for name, row in HOSTS.items() if row.quirks.cache} == {"azure", "moonshot"}
+    assert (UNKNOWN.quirks.fields, UNKNOWN.quirks.schemas) == ({"max_tokens": "max_tokens"}, "plain")
+    assert (UNKNOWN.dialect, UNKNOWN.needs_key) == ("any", False)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_row_s_quirks_name_options_that_exist(row: KnownHost) -> None:
+    options = {field.name for field in fields(GenerationConfig)}
+    assert row.quirks.refuses | row.responses.refuses | set(row.quirks.fields) <= options
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("deepseek", "reasoning_content"),
+        ("moonshot", "reasoning_content"),
+        ("zai", "reasoning_content"),
+        ("alibaba", "reasoning_content"),
+        ("llamacpp", "reasoning_content"),
+        ("vllm", "reasoning"),
+        ("cloudflare", "reasoning"),
+        ("ollama", "reasoning"),
+        ("mistral", "content"),
+        ("groq", ""),
+        ("azure", ""),
+    ],
+)
+def test_where_reasoning_goes_back(name: str, field: str) -> None:
+    assert HOSTS[name].quirks.reasoning_field == field

@@ -115,10 +115,7 @@ def _gemini(said: Said, event: dict) -> Said:
     parts = (candidate.get("content") or {}).get("parts") or []
     text = "".join(part.get("text") or "" for part in parts if not part.get("thought"))
     reasoning = "".join(part.get("text") or "" for part in parts if part.get("thought"))
-    # A call whose arguments come as paths and values has no piece of JSON text: it is handed on raw.
-    call = any(
-        "functionCall" in part and not {"partialArgs", "willContinue"} & set(part["functionCall"]) for part in parts
-    )
+    call = any("functionCall" in part for part in parts)
     proven = candidate.get("finishReason") or (event.get("promptFeedback") or {}).get("blockReason")
     return Said(
         said.text + text,

@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 from headrace import errors
 from headrace._types import (
     AIStreamChunk,
+    Citation,
+    ReasoningPart,
     ToolCallDelta,
+    VendorPart,
 )
 from headrace.wire.anthropic import AnthropicCodec
 
 from .strategies import EXPECTED, json_values, outcome
+from .whole import merged
 
 CODEC = AnthropicCodec()
 
@@ -67,7 +71,7 @@ def test_text_and_thinking_are_told_piece_by_piece() -> None:
         None,
         AIStreamChunk("", reasoning="hm"),
         AIStreamChunk("", extra=({"type": "signature_delta", "index": 0, "signature": "c2ln"},)),
-        None,
+        AIStreamChunk("", parts=(ReasoningPart("hm", "c2ln", origin="anthropic"),)),
         None,
         AIStreamChunk("hé"),
     ]
@@ -206,7 +210,8 @@ def test_tool_calls_are_numbered_and_end_with_their_block() -> None:
     ids=["redacted", "server-tool", "server-tool-input", "citation", "unknown-delta", "unknown-block"],
 )
 def test_content_without_a_field_of_ours_is_handed_on_raw(event: str, extra: dict[str, object]) -> None:
-    assert feed(event) == [AIStreamChunk("", extra=(extra,))]
+    (chunk,) = feed(event)
+    assert (chunk.content, chunk.extra) == ("", (extra,))
 
 
 @pytest.mark.parametrize(
@@ -283,20 +288,25 @@ def test_any_event_gives_a_chunk_or_nothing_or_an_error_of_ours(kind: str, field
 # ---------------------------------------------------------------- whole answers
 
 
-def test_a_whole_answer_is_one_chunk() -> None:
+def test_a_whole_answer_is_what_its_stream_would_have_brought() -> None:
     body = (
         b'{"type":"message","model":"claude-x","stop_reason":"tool_use","stop_sequence":null,"content":['
         b'{"type":"thinking","thinking":"hm","signature":"sig"},{"type":"text","text":"Hi","citations":[{"url":"u"}]},'
         b'{"type":"mcp_tool_use","id":"m"},{"type":"tool_use","id":"toolu_1","name":"f","input":{"a":1}}],'
         b'"usage":{"input_tokens":2,"output_tokens":3}}'
     )
-    chunk = CODEC.decode_body(body, request_id="req_1")
+    chunk = merged(CODEC.decode_body(body, request_id="req_1"))
     assert (chunk.content, chunk.reasoning, chunk.finish_reason, chunk.is_final) == ("Hi", "hm", "tool_calls", True)
     assert chunk.tool_calls == (ToolCallDelta(0, "toolu_1", "f"), ToolCallDelta(0, arguments='{"a":1}', ended=True))
     assert chunk.extra == (
         {"type": "signature_delta", "index": 0, "signature": "sig"},
         {"type": "citations_delta", "index": 1, "citation": {"url": "u"}},
         {"type": "mcp_tool_use", "index": 2, "id": "m"},
+    )
+    assert chunk.parts == (
+        ReasoningPart("hm", "sig", origin="anthropic"),
+        Citation("u", raw={"url": "u"}),
+        VendorPart("anthropic", {"type": "mcp_tool_use", "id": "m"}),
     )
     assert chunk.usage is not None and (chunk.usage["total_tokens"], chunk.usage["cached_tokens"]) == (5, None)
     assert chunk.meta is not None and chunk.meta.raw_response == json.loads(body)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.wire import framing
-from headrace.wire.framing import Framing, Undecodable
+from headrace.wire.framing import Framing, Lines, Undecodable
 
 GOOD = 'data: {"a": 1}\n\ndata: héllo \U0001f600\n\n'
 
@@ -33,6 +33,10 @@ def test_every_line_end_becomes_a_line_feed_wherever_it_is_split(newline: str, b
 
 def test_a_line_that_cr_ends_is_handed_on_at_once() -> None:
     assert Framing().feed(b"data: x\r\r") == "data: x\n\n"
+
+
+def test_a_blank_line_behind_crlf_is_kept_where_cr_and_both_line_feeds_come_apart() -> None:
+    assert fed(b"data: a\r\n\ndata: b\n\n", 8, 9) == "data: a\n\ndata: b\n\n\n\n"
 
 
 def test_u2028_and_u0085_are_no_line_ends() -> None:
@@ -89,11 +93,26 @@ def test_json_without_framing_that_was_cut_is_nothing() -> None:
     assert fed(b'data: 1\n\n{\n "error": {\n').strip() == "data: 1"
 
 
+def test_what_stood_before_too_much_json_comes_first_then_the_error() -> None:
+    frame = Framing()
+    assert frame.feed(b"data: a\n\n{" + b"x" * framing.RAW_JSON + b"\n\ndata: b\n\n") == "data: a\n\n"
+    with pytest.raises(Undecodable, match="without framing"):
+        frame.feed(b"data: c\n\n")
+
+
+def test_blank_lines_count_in_json_without_framing() -> None:
+    frame = Framing()
+    frame.feed(b"{" + b"\n" * (framing.RAW_JSON + 2))
+    with pytest.raises(Undecodable, match="without framing"):
+        frame.end()
+
+
 def test_json_without_framing_is_bounded() -> None:
     frame = Framing()
     frame.feed(b"{\n")
+    frame.feed(b'"a": 1,\n' * 10_000)
     with pytest.raises(Undecodable, match="without framing"):
-        frame.feed(b'"a": 1,\n' * 10_000)
+        frame.feed(b'"a": 1,\n')
 
 
 # ---------------------------------------------------------------- bounds and codings
@@ -140,3 +159,47 @@ def test_a_coding_that_is_unknown_is_an_error() -> None:
     with pytest.raises(Undecodable, match="'br'"):
         Framing("br")
     assert Framing("identity").feed(b"data: x\n\n") == "data: x\n\n"
+
+
+# ---------------------------------------------------------------- JSON lines
+
+JSON_LINES = '{"a": "é 🎶"}\n{"error": 1}\n'
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"], ids=["plain", "BOM"])
+@given(cuts=st.lists(st.integers(0, 35), max_size=6))
+def test_json_lines_come_as_they_are_wherever_they_are_split(newline: str, bom: bytes, cuts: list[int]) -> None:
+    body = bom + JSON_LINES.replace("\n", newline).encode()
+    lines, places = Lines(), [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    text = "".join(lines.feed(body[a:b]) for a, b in pairwise(places)) + lines.end()
+    assert text == JSON_LINES + "\n"
+
+
+def test_a_last_line_of_json_without_its_end_is_completed_at_eof_only() -> None:
+    lines = Lines()
+    assert lines.feed(b'{"a": 1}\n{"b"') == '{"a": 1}\n'
+    assert lines.feed(b": 2}") == ""
+    assert lines.end() == '{"b": 2}\n'
+
+
+def test_json_lines_before_a_bad_byte_come_first_then_the_error() -> None:
+    lines = Lines()
+    lines.feed(b'{"a": 1}\n')
+    assert lines.feed(b'{"b": 2}\n{"c": "\xff"}\n') == '{"b": 2}\n'
+    with pytest.raises(Undecodable, match="UTF-8"):
+        lines.feed(b'{"d": 4}\n')
+    with pytest.raises(Undecodable, match="UTF-8"):
+        lines.end()
+
+
+def test_a_line_of_json_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(framing, "EVENT_BYTES", 100)
+    lines = Lines()
+    lines.feed(b'{"a": "' + b"x" * 80)
+    with pytest.raises(Undecodable, match="without a complete event"):
+        lines.feed(b"x" * 20 + b'"}\n')
+
+
+def test_compressed_json_lines_are_undone() -> None:
+    assert Lines("gzip").feed(gzip.compress(JSON_LINES.encode())) == JSON_LINES

@@ -12,6 +12,7 @@ from headrace._types import AIStreamChunk, ToolCallDelta
 from headrace.wire.gemini import GeminiCodec
 
 from .strategies import EXPECTED, json_values, outcome
+from .whole import merged
 
 CODEC = GeminiCodec()
 
@@ -153,12 +154,8 @@ def test_a_filtered_answer_says_by_what() -> None:
         (event(citationMetadata={"citations": [1]}), {"citationMetadata": {"citations": [1]}}),
         (event(urlContextMetadata={"urlMetadata": [1]}), {"urlContextMetadata": {"urlMetadata": [1]}}),
         (event(continuationToken="b64"), {"continuationToken": "b64"}),
-        (
-            event({"functionCall": {"name": "f", "willContinue": True}}),
-            {"functionCall": {"name": "f", "willContinue": True}},
-        ),
     ],
-    ids=["signature", "code-result", "unknown-part", "citations", "urls", "continuation", "call-in-pieces"],
+    ids=["signature", "code-result", "unknown-part", "citations", "urls", "continuation"],
 )
 def test_content_without_a_field_of_ours_is_handed_on_raw(data: str, extra: dict[str, object]) -> None:
     chunk = feed(data)[0]
@@ -185,15 +182,44 @@ def test_a_signature_beside_words_or_a_call_costs_neither() -> None:
     assert call.extra == ({"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "s2"},)
 
 
-def test_a_call_in_pieces_is_handed_on_to_its_last_piece() -> None:
+def test_a_call_in_pieces_is_joined() -> None:
     pieces = [
-        {"functionCall": {"name": "f", "willContinue": True}},
-        {"functionCall": {"partialArgs": [{"jsonPath": "$.a", "stringValue": "x"}], "willContinue": True}},
+        {"functionCall": {"id": "c1", "name": "f", "willContinue": True}},
+        {
+            "functionCall": {
+                "partialArgs": [{"jsonPath": "$.place.name", "stringValue": "Ro", "willContinue": True}],
+                "willContinue": True,
+            }
+        },
+        {
+            "functionCall": {
+                "partialArgs": [
+                    {"jsonPath": "$.place.name", "stringValue": "me"},
+                    {"jsonPath": "$.days[0]", "numberValue": 1},
+                    {"jsonPath": "$.days[1].n", "boolValue": True},
+                    {"jsonPath": "$['odd key']", "nullValue": "NULL_VALUE"},
+                ],
+                "willContinue": True,
+            }
+        },
         {"functionCall": {}},
     ]
     *chunks, whole = feed(*(event(piece) for piece in pieces), event({"functionCall": {"name": "g"}}))
     assert [chunk.extra for chunk in chunks] == [(piece,) for piece in pieces]
-    assert whole.tool_calls == (ToolCallDelta(0, "", "g", "", ended=True),)
+    assert [call for chunk in chunks for call in chunk.tool_calls] == [
+        ToolCallDelta(0, "c1", "f"),
+        ToolCallDelta(0, arguments='{"place":{"name":"Rome"},"days":[1,{"n":true}],"odd key":null}', ended=True),
+    ]
+    assert whole.tool_calls == (ToolCallDelta(1, "", "g", "", ended=True),)
+
+
+@pytest.mark.parametrize(
+    "path", ["", "a", "$", "$.a[99]", "$[0]", "$.a..b", "$.a.b.", None, 7, "$" + ".a" * 1000, "$.s.t"]
+)
+def test_a_piece_that_leads_nowhere_is_undecodable(path: object) -> None:
+    pieces = [{"jsonPath": "$.s", "stringValue": "x"}, {"jsonPath": path, "stringValue": "y"}]
+    with pytest.raises(errors.UndecodableEventError):
+        feed(event({"functionCall": {"name": "f", "partialArgs": pieces, "willContinue": True}}))
 
 
 def test_only_the_first_candidate_counts() -> None:
@@ -292,7 +318,7 @@ ANSWER = (
 
 
 def test_a_whole_answer_is_one_chunk() -> None:
-    chunk = CODEC.decode_body(ANSWER.encode())
+    chunk = merged(CODEC.decode_body(ANSWER.encode()))
     assert (chunk.content, chunk.reasoning, chunk.finish_reason, chunk.is_final) == ("Hi", "hm", "tool_calls", True)
     assert chunk.tool_calls == (ToolCallDelta(0, "", "f", "", ended=True),)
     assert (chunk.usage["total_tokens"], chunk.usage["source"]) == (5, "reported")
@@ -302,7 +328,7 @@ def test_a_whole_answer_is_one_chunk() -> None:
 
 def test_a_whole_answer_may_be_an_array_of_events() -> None:
     body = f"[{event({'text': 'H'})}\n,\n{event({'text': 'i'}, finishReason='STOP')}]"
-    chunk = CODEC.decode_body(body.encode())
+    chunk = merged(CODEC.decode_body(body.encode()))
     assert (chunk.content, chunk.finish_reason) == ("Hi", "stop")
     assert chunk.meta.raw_response == json.loads(body)
 

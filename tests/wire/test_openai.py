@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headrace import errors
-from headrace._types import AIStreamChunk, ToolCallDelta
+from headrace._types import AIStreamChunk, Citation, ImagePart, ReasoningPart, ToolCallDelta, VendorPart
 from headrace.wire._codec import SaidThenFailed
 from headrace.wire.openai import COMPATIBLE, GROK, ChatCodec
 
@@ -70,6 +71,12 @@ def test_a_stream_in_its_usual_form() -> None:
         ('{"content":[{"type":"thinking","thinking":[{"type":"text","text":"t"}],"closed":true}]}', "", "t", ""),
         ('{"content":[{"type":"thinking","thinking":"t"},{"type":"text","text":"a"}]}', "a", "t", ""),
         ('{"content":"\\ud83d\\ude00\\u202f"}', "😀\u202f", "", ""),
+        (
+            '{"reasoning_details":[{"type":"reasoning.text","text":"a"},{"type":"reasoning.summary","summary":"b"}]}',
+            "",
+            "ab",
+            "",
+        ),
     ],
     ids=[
         "text",
@@ -83,6 +90,7 @@ def test_a_stream_in_its_usual_form() -> None:
         "thinking-part",
         "thinking-and-text",
         "escapes",
+        "details",
     ],
 )
 def test_words_of_each_kind(fields: str, content: str, reasoning: str, refusal: str) -> None:
@@ -279,6 +287,7 @@ def test_the_old_function_call_is_a_tool_call_without_an_id() -> None:
         ),
         (delta('{"reasoning_details":[{"data":"xx"}]}'), ({"reasoning_details": [{"data": "xx"}]},)),
         (delta('{"reasoning":"r","reasoning_details":[{"text":"r"}]}'), ()),
+        (delta('{"reasoning_details":[{"text":"r"}]}'), ()),
         (
             delta('{"reasoning":"r","reasoning_details":[{"signature":"s"}]}'),
             ({"reasoning_details": [{"signature": "s"}]},),
@@ -299,6 +308,7 @@ def test_the_old_function_call_is_a_tool_call_without_an_id() -> None:
         "unknown-part",
         "encrypted-reasoning",
         "reasoning-twice",
+        "reasoning-in-details-alone",
         "signature",
         "logprobs",
         "no-logprobs",
@@ -314,10 +324,88 @@ def test_sources_that_come_with_every_event_are_told_when_they_change() -> None:
     event = '{"citations":LIST,"search_results":[{"url":"u"}],"choices":[{"index":0,"delta":{"content":"a"}}]}'
     chunks = feed(*(event.replace("LIST", urls) for urls in ('["u"]', '["u"]', '["u","v"]')))
     assert [chunk and chunk.extra for chunk in chunks] == [
-        ({"citations": ["u"]}, {"search_results": [{"url": "u"}]}),
+        ({"search_results": [{"url": "u"}]}, {"citations": ["u"]}),
         (),
         ({"citations": ["u", "v"]},),
     ]
+
+
+# ---------------------------------------------------------------- what has a type beside the words
+
+PIXEL = "data:image/png;base64,AQ=="
+
+
+@pytest.mark.parametrize(
+    ("data", "parts"),
+    [
+        (
+            delta(
+                '{"annotations":[{"type":"url_citation","url_citation":{"url":"u","title":"T","start_index":3,'
+                '"end_index":5,"content":"words"}},{"type":"file","file":{}}]}'
+            ),
+            (Citation("u", "T", "words", 3, 5),),
+        ),
+        (delta('{"annotations":[{"type":"url_citation","url":"u","title":""}]}'), (Citation("u"),)),
+        (
+            delta('{"images":[{"type":"image_url","image_url":{"url":"' + PIXEL + '"}}]}'),
+            (ImagePart(b"\1", "image/png"),),
+        ),
+        (delta('{"images":[{"image_url":{"url":"https://x/y.png"}}]}'), (ImagePart("https://x/y.png"),)),
+        (delta('{"images":[{"image_url":{"url":"data:image/png;base64,A"}},{"x":1},7]}'), ()),
+        ('{"citations":["u"],"choices":[]}', (Citation("u"),)),
+        (
+            '{"citations":["v","u"],"search_results":[{"url":"u","title":"T","snippet":"words"},{"title":"no url"}]}',
+            (Citation("u", "T", "words"), Citation("v")),
+        ),
+    ],
+    ids=["annotation", "flat-annotation", "image", "image-url", "no-image", "citations", "sources"],
+)
+def test_what_has_a_type_comes_as_parts(data: str, parts: tuple[object, ...]) -> None:
+    found = one(data).parts
+    assert tuple(replace(part, raw=None) if isinstance(part, Citation) else part for part in found) == parts
+
+
+def test_a_source_is_told_once_although_every_event_repeats_the_lists() -> None:
+    event = '{"citations":LIST,"choices":[{"index":0,"delta":{"content":"a"}}]}'
+    chunks = feed(*(event.replace("LIST", urls) for urls in ('["u"]', '["u"]', '["u","v"]')))
+    assert [chunk and chunk.parts for chunk in chunks] == [(Citation("u"),), (), (Citation("v"),)]
+
+
+DETAIL = '{"reasoning_details":[{"type":"reasoning.text","index":0,"text":"TEXT","format":"f"}]}'
+
+
+def test_details_of_the_reasoning_are_put_together_and_told_before_the_call_they_belong_to() -> None:
+    first, second, signed, call = feed(
+        delta(DETAIL.replace("TEXT", "let me ")),
+        delta(DETAIL.replace("TEXT", "see")),
+        delta('{"reasoning_details":[{"type":"reasoning.text","index":0,"text":null,"signature":"s"},'
+              '{"type":"reasoning.encrypted","index":1,"data":"d"}]}'),
+        delta('{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{}"}}]}'),
+    )  # fmt: skip
+    assert (first and first.reasoning, second and second.reasoning) == ("let me ", "see")
+    assert signed is not None and signed.parts == ()
+    assert call is not None and call.parts == (
+        VendorPart(
+            "openai",
+            {
+                "reasoning_details": [
+                    {"type": "reasoning.text", "index": 0, "text": "let me see", "format": "f", "signature": "s"},
+                    {"type": "reasoning.encrypted", "index": 1, "data": "d"},
+                ]
+            },
+            ReasoningPart("let me see", origin="openai"),
+        ),
+    )
+
+
+def test_two_signed_texts_are_two_details() -> None:
+    piece = '{"reasoning_details":[{"type":"reasoning.text","index":0,"text":"a","signature":"s"}]}'
+    *_, end = feed(delta(piece), delta(piece), "[DONE]")
+    detail = {"type": "reasoning.text", "index": 0, "text": "a", "signature": "s"}
+    assert end is not None
+    assert end.parts == (
+        VendorPart("openai", {"reasoning_details": [detail, detail]}, ReasoningPart("aa", origin="openai")),
+    )
 
 
 # ---------------------------------------------------------------- usage
@@ -419,7 +507,7 @@ def test_an_unknown_count_stays_unknown() -> None:
             "message",
             '[{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}]',
             errors.InvalidRequestError,
-            "400",
+            "INVALID_ARGUMENT",
         ),
         (
             "message",
@@ -481,6 +569,18 @@ def test_words_in_an_event_that_is_an_error_are_not_lost(rest: str) -> None:
         OTHER.decoder().feed("message", data)
     assert caught.value.chunk.content == "last words" and caught.value.chunk.finish_reason is None
     assert isinstance(caught.value.error, errors.ProviderError)
+
+
+@pytest.mark.parametrize(
+    "choices", ["[]", '[{"index":0,"delta":{},"finish_reason":"stop"}]'], ids=["no choice", "a finish reason"]
+)
+def test_usage_in_an_event_that_is_an_error_is_not_lost_and_proves_no_end(choices: str) -> None:
+    data = f'{{"choices":{choices},"usage":{{"prompt_tokens":3}},"error":{{"message":"boom","code":502}}}}'
+    with pytest.raises(SaidThenFailed, match="boom") as caught:
+        OTHER.decoder().feed("message", data)
+    chunk = caught.value.chunk
+    assert chunk.usage is not None and (chunk.usage["prompt_tokens"], chunk.usage["source"]) == (3, "partial")
+    assert chunk.finish_reason is None
 
 
 @pytest.mark.parametrize(
@@ -590,7 +690,7 @@ def test_a_whole_answer_is_one_chunk() -> None:
         b'{"name":"g","arguments":""}}]},"logprobs":null,"finish_reason":"tool_calls"}],'
         b'"usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}}'
     )
-    chunk = CODEC.decode_body(body, request_id="req_1")
+    (chunk,) = CODEC.decode_body(body, request_id="req_1")
     assert (chunk.content, chunk.reasoning, chunk.finish_reason, chunk.is_final) == ("Hi", "hm", "tool_calls", True)
     assert chunk.tool_calls == (ToolCallDelta(0, "a", "f", "{}", ended=True), ToolCallDelta(1, "b", "g", ended=True))
     assert chunk.usage is not None and (chunk.usage["total_tokens"], chunk.usage["source"]) == (5, "reported")
@@ -600,12 +700,12 @@ def test_a_whole_answer_is_one_chunk() -> None:
 
 def test_a_whole_refusal() -> None:
     body = b'{"choices":[{"index":0,"message":{"content":null,"refusal":"No."},"finish_reason":"stop"}]}'
-    chunk = CODEC.decode_body(body)
+    (chunk,) = CODEC.decode_body(body)
     assert (chunk.content, chunk.refusal, chunk.finish_reason) == ("", "No.", "refusal")
 
 
 def test_an_answer_that_a_filter_held_back_has_no_message() -> None:
-    chunk = CODEC.decode_body(b'{"choices":[{"index":0,"finish_reason":"content_filter"}]}')
+    (chunk,) = CODEC.decode_body(b'{"choices":[{"index":0,"finish_reason":"content_filter"}]}')
     assert (chunk.content, chunk.finish_reason, chunk.is_final) == ("", "content_filter", True)
 
 

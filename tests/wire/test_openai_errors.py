@@ -151,7 +151,7 @@ def test_a_status_alone_decides_where_the_body_says_nothing(
             400,
             '[{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT"}}]',
             AuthenticationError,
-            "400",
+            "INVALID_ARGUMENT",
         ),
         (
             429,

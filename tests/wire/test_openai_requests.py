@@ -15,6 +15,8 @@ from headrace._types import (
     GenerationConfig,
     ImagePart,
     Part,
+    PromptCache,
+    Reasoning,
     ReasoningPart,
     TextPart,
     Tool,
@@ -22,7 +24,7 @@ from headrace._types import (
     ToolResultPart,
 )
 from headrace.errors import UnsupportedOptionError
-from headrace.wire.openai import COMPATIBLE, GROK, ChatCodec
+from headrace.wire.openai import COMPATIBLE, GROK, ChatCodec, Quirks
 
 CODEC = ChatCodec("openai")
 HI = [AIMessage("user", "Hi")]
@@ -60,6 +62,7 @@ def test_a_stream_asks_for_its_usage(codec: ChatCodec, options: dict[str, bool])
 
 TOOL = Tool("f", "Does f.", MappingProxyType({"type": "object", "properties": {}}), strict=True)
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
+STRICT = {**SCHEMA, "title": "An answer!", "additionalProperties": False, "required": ["a"]}
 
 
 @pytest.mark.parametrize(
@@ -80,6 +83,25 @@ SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
             "response_format",
             SCHEMA,
             {"response_format": {"type": "json_schema", "json_schema": {"name": "response", "schema": SCHEMA}}},
+        ),
+        (
+            "response_format",
+            STRICT,
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "An_answer_", "schema": STRICT, "strict": True},
+                }
+            },
+        ),
+        ("reasoning", Reasoning(effort="low"), {"reasoning_effort": "low"}),
+        ("parallel_tool_calls", False, {"parallel_tool_calls": False}),
+        ("metadata", {"user": "ann"}, {"metadata": {"user": "ann"}}),
+        ("service_tier", "flex", {"service_tier": "flex"}),
+        (
+            "cache",
+            PromptCache(key="k", ttl="30m"),
+            {"prompt_cache_key": "k", "prompt_cache_options": {"ttl": "30m"}},
         ),
         (
             "tools",
@@ -124,6 +146,9 @@ def test_other_servers_know_the_old_name_of_max_tokens() -> None:
         ("top_k", 5),
         ("reasoning", 1024),
         ("reasoning", {"effort": "low"}),
+        ("reasoning", Reasoning(budget=1024)),
+        ("reasoning", Reasoning(effort="low", show=True)),
+        ("cache", PromptCache(name="cachedContents/x")),
         ("response_format", "yaml"),
         ("extra", {"n": 2}),
     ],
@@ -131,6 +156,51 @@ def test_other_servers_know_the_old_name_of_max_tokens() -> None:
 def test_an_option_without_a_place_is_refused(option: str, value: object) -> None:
     with pytest.raises(UnsupportedOptionError, match="openai: ") as caught:
         body(**{option: value})
+    assert caught.value.option == option
+
+
+@pytest.mark.parametrize(
+    ("quirks", "options", "sent"),
+    [
+        (
+            Quirks(fields={"top_k": "top_k", "seed": "random_seed"}),
+            {"top_k": 5, "seed": 0},
+            {"top_k": 5, "random_seed": 0},
+        ),
+        (
+            Quirks(schemas="plain"),
+            {"response_format": STRICT},
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "An_answer_", "schema": STRICT}}},
+        ),
+        (Quirks(schemas="none"), {"response_format": "json"}, {"response_format": {"type": "json_object"}}),
+        (Quirks(reasoning="object"), {"reasoning": "low"}, {"reasoning": {"effort": "low"}}),
+        (Quirks(reasoning="object"), {"reasoning": 1024}, {"reasoning": {"max_tokens": 1024}}),
+        (Quirks(reasoning="object"), {"reasoning": Reasoning(show=False)}, {"reasoning": {"exclude": True}}),
+        (Quirks(reasoning="object"), {"reasoning": {"enabled": True}}, {"reasoning": {"enabled": True}}),
+        (Quirks(cache=frozenset({"key"})), {"cache": PromptCache(key="k")}, {"prompt_cache_key": "k"}),
+    ],
+    ids=["fields", "no-strict", "no-schema", "effort", "budget", "hidden", "own-object", "cache-key"],
+)
+def test_each_server_in_its_own_words(quirks: Quirks, options: dict[str, object], sent: dict[str, object]) -> None:
+    found = body(codec=ChatCodec("other", quirks), **options)
+    assert found == {"model": "m", "messages": [{"role": "user", "content": "Hi"}]} | sent
+
+
+@pytest.mark.parametrize(
+    ("quirks", "option", "value"),
+    [
+        (Quirks(refuses=frozenset({"seed"})), "seed", 0),
+        (Quirks(refuses=frozenset({"tool_choice"})), "tool_choice", "auto"),
+        (Quirks(fields={"temperature": ""}), "temperature", 0.5),
+        (Quirks(schemas="none"), "response_format", SCHEMA),
+        (Quirks(), "cache", PromptCache(key="k")),
+        (Quirks(cache=frozenset({"key"})), "cache", PromptCache(key="k", ttl="30m")),
+    ],
+    ids=["refused", "refused-choice", "no-field", "no-schema", "no-cache", "no-ttl"],
+)
+def test_what_a_server_has_no_field_for_is_refused_by_its_name(quirks: Quirks, option: str, value: object) -> None:
+    with pytest.raises(UnsupportedOptionError, match="other: ") as caught:
+        body(codec=ChatCodec("other", quirks), **{option: value})
     assert caught.value.option == option
 
 
@@ -203,15 +273,16 @@ def test_an_author_s_name_is_sent() -> None:
         AIMessage("tool", "42"),
         AIMessage("tool", [TextPart("42")]),
         AIMessage("user", [ToolCall("c1", "f", "{}")]),
-        AIMessage("assistant", [ImagePart("https://x/y.png")]),
+        AIMessage("user", [ReasoningPart("hm")]),
+        AIMessage("tool", [ToolResultPart("c1", [ImagePart(b"\x01", "image/png")])]),
         AIMessage("system", [TextPart("a"), ImagePart("https://x/y.png")]),
         AIMessage("user", [DocumentPart("https://x/y.pdf")]),
         AIMessage("user", [ImagePart(b"\x01")]),
         AIMessage("user", [AudioPart(b"\x01", "audio/ogg")]),
     ],
     ids=[
-        "tool-without-id", "tool-with-text", "user-calls", "assistant-image", "system-image", "document-url",
-        "no-media-type", "audio-kind",
+        "tool-without-id", "tool-with-text", "user-calls", "user-reasons", "image-result", "system-image",
+        "document-url", "no-media-type", "audio-kind",
     ],
 )  # fmt: skip
 def test_a_part_without_a_place_is_refused(message: AIMessage) -> None:

@@ -9,9 +9,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headrace import errors
-from headrace._types import AIStreamChunk, ToolCallDelta
+from headrace._types import (
+    AIStreamChunk,
+    Citation,
+    ImagePart,
+    ReasoningPart,
+    TextPart,
+    ToolCallDelta,
+    VendorPart,
+)
 from headrace.wire._codec import SaidThenFailed
-from headrace.wire.responses import _AUDIO, _DELTAS, _ENDS, _RUNNING, ResponsesCodec
+from headrace.wire._responses_stream import _AUDIO, _DELTAS, _ENDS, _RUNNING
+from headrace.wire.responses import ResponsesCodec
+
+from .whole import merged
 
 CODEC = ResponsesCodec("openai")
 HI = '{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Hi","logprobs":[]}'
@@ -148,7 +159,7 @@ def test_words_without_deltas_are_told_once(where: str, item: str, content: str,
     elif where == "end":
         chunks = feed(completed(item))
     else:
-        chunks = [CODEC.decode_body(f'{{"status":"completed","error":null,"output":[{item}]}}'.encode())]
+        chunks = CODEC.decode_body(f'{{"status":"completed","error":null,"output":[{item}]}}'.encode())
     assert "".join(chunk.content for chunk in chunks if chunk) == content
     assert "".join(chunk.reasoning for chunk in chunks if chunk) == reasoning
     assert "".join(chunk.refusal for chunk in chunks if chunk) == refusal
@@ -170,21 +181,90 @@ def test_an_item_that_is_not_told_to_be_done_is_completed_from_the_whole_answer(
 
 
 @pytest.mark.parametrize(
-    "item",
+    ("item", "shared"),
     [
-        '{"type":"web_search_call","id":"ws_1","action":{"type":"search","query":"q"}}',
-        '{"type":"custom_tool_call","call_id":"c","name":"x_search","input":"free text"}',
-        '{"type":"image_generation_call","result":"AA=="}',
-        '{"type":"reasoning","summary":[],"encrypted_content":"gAAA"}',
-        '{"type":"invented_yesterday","value":1}',
+        ('{"type":"web_search_call","id":"ws_1","action":{"type":"search","query":"q"}}', None),
+        ('{"type":"custom_tool_call","call_id":"c","name":"x_search","input":"free text"}', None),
+        ('{"type":"image_generation_call","result":"AA=="}', ImagePart(b"\0", "image/png")),
+        ('{"type":"image_generation_call","result":"AA==","output_format":"webp"}', ImagePart(b"\0", "image/webp")),
+        ('{"type":"image_generation_call","result":null}', None),
+        ('{"type":"reasoning","summary":[],"encrypted_content":"gAAA"}', None),
+        ('{"type":"invented_yesterday","value":1}', None),
     ],
-    ids=["hosted-tool", "custom-tool", "image", "encrypted-reasoning", "unknown"],
+    ids=["hosted-tool", "custom-tool", "image", "webp", "no-image", "encrypted-reasoning", "unknown"],
 )
-def test_an_item_without_a_field_is_handed_on_once(item: str) -> None:
+def test_an_item_without_a_field_is_handed_on_once(item: str, shared: ImagePart | None) -> None:
+    raw = json.loads(item)
     told, end = feed(item_done(item), completed(item))
-    assert told == AIStreamChunk("", extra=(json.loads(item),))
-    assert end is not None and (end.extra, end.finish_reason) == ((), "stop")
-    assert last(completed(item)).extra == (json.loads(item),)
+    assert told == AIStreamChunk("", parts=(VendorPart("openai", raw, shared),), extra=(raw,))
+    assert end is not None and (end.extra, end.parts, end.finish_reason) == ((), (), "stop")
+    assert last(completed(item)).extra == (raw,)
+
+
+def test_encrypted_reasoning_takes_the_place_of_its_words() -> None:
+    item = '{"type":"reasoning","id":"rs_1","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"gA"}'
+    words, told = feed(
+        '{"type":"response.reasoning_summary_text.delta","output_index":0,"delta":"hm"}', item_done(item)
+    )
+    assert words == AIStreamChunk("", reasoning="hm")
+    part = VendorPart("openai", json.loads(item), ReasoningPart("hm", origin="openai"))
+    assert told is not None and (told.reasoning, told.parts) == ("", (part,))
+
+
+BEGUN = '{"type":"response.output_item.added","output_index":%d,"item":%s}'
+
+
+@pytest.mark.parametrize(
+    ("item", "part"),
+    [
+        ('{"type":"message","id":"m","phase":"commentary","content":[]}', {"type": "message", "phase": "commentary"}),
+        (
+            '{"type":"function_call","call_id":"c","name":"f","namespace":"n","arguments":""}',
+            {"type": "function_call", "namespace": "n"},
+        ),
+    ],
+    ids=["phase", "namespace"],
+)
+def test_what_belongs_to_words_or_a_call_stands_before_them_once_and_says_nothing_to_others(
+    item: str, part: dict[str, str]
+) -> None:
+    told, done, end = feed(BEGUN % (0, item), item_done(item), completed(item))
+    assert told is not None and told.parts == (VendorPart("openai", part, TextPart("")),)
+    assert (done.parts if done else ()) == () and end is not None and end.parts == ()
+
+
+def test_the_places_of_citations_are_counted_from_the_beginning_of_the_content() -> None:
+    def item(text: str, start: int) -> str:
+        cited = f'{{"type":"url_citation","url":"u","start_index":{start},"end_index":{start + 1}}}'
+        return message(f'{{"type":"output_text","text":"{text}","annotations":[{cited}]}}')
+
+    def streamed(index: int, text: str, start: int) -> list[str]:
+        at = f'"output_index":{index}'
+        return [
+            BEGUN % (index, f'{{"type":"message","id":"m{index}"}}'),
+            f'{{"type":"response.content_part.added",{at}}}',
+            f'{{"type":"response.output_text.delta",{at},"delta":"{text}"}}',
+            f'{{"type":"response.output_text.done",{at},"text":"{text}"}}',
+            f'{{"type":"response.output_text.annotation.added",{at},"annotation":'
+            f'{{"type":"url_citation","url":"u","start_index":{start},"end_index":{start + 1}}}}}',
+            item_done(item(text, start), index),
+        ]
+
+    whole = f'{{"status":"completed","error":null,"output":[{item("Hello", 1)},{item(" you", 2)}]}}'
+    for chunks in (
+        feed(*streamed(0, "Hello", 1), *streamed(1, " you", 2)),
+        feed(item_done(item("Hello", 1)), item_done(item(" you", 2), 1)),
+        CODEC.decode_body(whole.encode()),
+    ):
+        found = [part for chunk in chunks if chunk for part in chunk.parts if isinstance(part, Citation)]
+        assert [(one.start, one.end, one.url) for one in found] == [(1, 2, "u"), (7, 8, "u")]
+
+
+def test_a_file_that_is_cited_is_named() -> None:
+    cited = '{"type":"file_citation","file_id":"f","filename":"a.pdf","index":3}'
+    chunk = last(item_done(message(f'{{"type":"output_text","text":"Hi","annotations":[{cited}]}}')))
+    assert chunk.parts == (Citation(None, "a.pdf", raw=json.loads(cited)),)
+    assert chunk.extra == (json.loads(cited),)
 
 
 def test_reasoning_that_is_words_alone_is_not_handed_on_a_second_time() -> None:
@@ -199,9 +279,10 @@ def test_annotations_are_handed_on_once_and_in_order() -> None:
         item_done(message(cited)),
         completed(message(cited)),
     )
-    assert first == AIStreamChunk("", extra=({"title": "one"},))
-    assert rest == AIStreamChunk("", extra=({"title": "two"},))
-    assert end is not None and end.extra == ()
+    one, two = {"title": "one"}, {"title": "two"}
+    assert first == AIStreamChunk("", parts=(Citation(title="one", raw=one),), extra=(one,))
+    assert rest == AIStreamChunk("", parts=(Citation(title="two", raw=two),), extra=(two,))
+    assert end is not None and (end.extra, end.parts) == ((), ())
 
 
 def test_unknown_parts_audio_and_whole_logprobs_are_handed_on() -> None:
@@ -378,7 +459,7 @@ def test_a_whole_answer() -> None:
         + ",".join([THOUGHTS, message(TEXT), call("{}")])
         + '],"usage":{"input_tokens":1,"output_tokens":2}}'
     )
-    chunk = CODEC.decode_body(body.encode(), request_id="req_1")
+    chunk = merged(CODEC.decode_body(body.encode(), request_id="req_1"))
     assert (chunk.reasoning, chunk.content, chunk.finish_reason, chunk.is_final) == ("abc", "Hello", "tool_calls", True)
     assert chunk.tool_calls == (ToolCallDelta(0, "call_1", "f", "{}", ended=True),)
     assert chunk.usage is not None and chunk.usage["total_tokens"] == 3
@@ -417,12 +498,23 @@ def test_a_body_that_is_an_error(body: bytes) -> None:
         CODEC.decode_body(body)
 
 
+FAILED = ',"error":{"code":"server_error","message":"Oops"}'
+
+
 def test_the_words_of_an_answer_that_failed_are_kept() -> None:
-    data = completed(message(TEXT), kind="failed", more=',"error":{"code":"server_error","message":"Oops"}')
     with pytest.raises(SaidThenFailed) as caught:
-        feed(data)
+        feed(completed(message(TEXT), kind="failed", more=FAILED))
     assert caught.value.chunk == AIStreamChunk("Hello")
     assert isinstance(caught.value.error, errors.ServerError)
+    with pytest.raises(SaidThenFailed) as caught:
+        CODEC.decode_body(f'{{"status":"failed","output":[{message(TEXT)}]{FAILED}}}'.encode())
+    assert caught.value.chunk == AIStreamChunk("Hello")
+
+
+def test_what_an_answer_that_failed_has_cost_is_kept() -> None:
+    with pytest.raises(SaidThenFailed) as caught:
+        feed(completed(kind="failed", more=FAILED + ',"usage":{"input_tokens":7}'))
+    assert caught.value.chunk.usage is not None and caught.value.chunk.usage["prompt_tokens"] == 7
 
 
 # ---------------------------------------------------------------- what cannot be read

@@ -15,6 +15,8 @@ from headrace._types import (
     GenerationConfig,
     ImagePart,
     Part,
+    PromptCache,
+    Reasoning,
     ReasoningPart,
     TextPart,
     Tool,
@@ -64,6 +66,19 @@ def test_a_stream_is_asked_for_without_padding() -> None:
         ({"tool_choice": "f"}, {"tool_choice": {"type": "function", "name": "f"}}),
         ({"response_format": "json"}, {"text": {"format": {"type": "json_object"}}}),
         (
+            {"response_format": {"type": "object", "title": "A b", "properties": {}, "additionalProperties": False}},
+            {
+                "text": {
+                    "format": {
+                        "type": "json_schema",
+                        "name": "A_b",
+                        "schema": {"type": "object", "title": "A b", "properties": {}, "additionalProperties": False},
+                        "strict": True,
+                    }
+                }
+            },
+        ),
+        (
             {"response_format": {"type": "object"}},
             {"text": {"format": {"type": "json_schema", "name": "response", "schema": {"type": "object"}}}},
         ),
@@ -76,6 +91,19 @@ def test_a_stream_is_asked_for_without_padding() -> None:
             {"reasoning": {"summary": "auto"}, "include": ["reasoning.encrypted_content"]},
         ),
         ({"reasoning": "none"}, {"reasoning": {"effort": "none"}}),
+        ({"reasoning": {"effort": "none"}}, {"reasoning": {"effort": "none"}}),
+        (
+            {"reasoning": Reasoning(effort="low", show=True)},
+            {"reasoning": {"effort": "low", "summary": "auto"}, "include": ["reasoning.encrypted_content"]},
+        ),
+        ({"reasoning": Reasoning(show=False)}, {"include": ["reasoning.encrypted_content"]}),
+        ({"parallel_tool_calls": False}, {"parallel_tool_calls": False}),
+        ({"metadata": {"user": "ann"}}, {"metadata": {"user": "ann"}}),
+        ({"service_tier": "flex"}, {"service_tier": "flex"}),
+        (
+            {"cache": PromptCache(key="k", ttl="12h")},
+            {"prompt_cache_key": "k", "prompt_cache_options": {"ttl": "12h"}},
+        ),
         ({"extra": {"store": True, "verbosity": 1}}, {"store": True, "verbosity": 1}),
         ({"max_tokens": 9, "extra": {"max_output_tokens": 10}}, {"max_output_tokens": 10}),
     ],
@@ -86,10 +114,18 @@ def test_a_stream_is_asked_for_without_padding() -> None:
         "choice",
         "named-choice",
         "json",
+        "strict-schema",
         "schema",
         "effort",
         "own-object",
         "no-reasoning",
+        "no-reasoning-in-own-words",
+        "shown",
+        "hidden",
+        "parallel",
+        "metadata",
+        "tier",
+        "cache",
         "extra",
         "extra-wins",
     ],
@@ -105,15 +141,30 @@ def test_options(options: dict[str, object], sent: dict[str, object]) -> None:
         ({"seed": 0}, "seed"),
         ({"top_k": 1}, "top_k"),
         ({"reasoning": 1024}, "reasoning"),
+        ({"cache": PromptCache(name="x")}, "cache"),
         ({"response_format": "xml"}, "response_format"),
         ({"extra": {"background": True}}, "extra"),
     ],
-    ids=["stop", "seed", "top_k", "budget", "format", "background"],
+    ids=["stop", "seed", "top_k", "budget", "cache-name", "format", "background"],
 )
 def test_options_that_the_format_lacks_are_refused(options: dict[str, object], option: str) -> None:
     with pytest.raises(UnsupportedOptionError) as caught:
         body(**options)
     assert caught.value.option == option and str(caught.value).startswith("openai: ")
+
+
+@pytest.mark.parametrize("option", ["metadata", "cache"])
+def test_what_a_server_has_no_field_for_is_refused(option: str) -> None:
+    value = {"metadata": {"a": "b"}, "cache": PromptCache(ttl="30m")}[option]
+    with pytest.raises(UnsupportedOptionError) as caught:
+        body(codec=ResponsesCodec("grok", GROK), **{option: value})
+    assert caught.value.option == option
+
+
+def test_a_model_that_reasons_unasked_is_asked_for_its_reasoning() -> None:
+    codec = ResponsesCodec("openai", reasons=True)
+    assert body(codec=codec)["include"] == ["reasoning.encrypted_content"]
+    assert "include" not in body(codec=codec, reasoning="none")
 
 
 def test_an_answer_in_the_background_may_be_streamed() -> None:
@@ -162,11 +213,11 @@ def test_a_turn_with_calls_keeps_the_order_of_its_parts() -> None:
         TextPart("c"),
     ) == [
         {"type": "reasoning", "summary": [{"type": "summary_text", "text": "thoughts"}], "encrypted_content": "gAAA"},
-        {"role": "assistant", "content": [{"type": "output_text", "text": t} for t in "ab"]},
+        {"role": "assistant", "content": "ab"},
         {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"x":1}'},
         {"type": "function_call", "call_id": "c2", "name": "g", "arguments": "{}"},
         {"type": "reasoning", "summary": [], "encrypted_content": "gBBB"},
-        {"role": "assistant", "content": [{"type": "output_text", "text": "c"}]},
+        {"role": "assistant", "content": "c"},
     ]
 
 
@@ -212,7 +263,6 @@ def test_parts_of_a_user_message(part: Part, sent: dict[str, object]) -> None:
     "message",
     [
         AIMessage("system", [ImagePart(b"\x00", "image/png")]),
-        AIMessage("assistant", [ImagePart(b"\x00", "image/png")]),
         AIMessage("user", [ToolCall("c", "f", "{}")]),
         AIMessage("user", [ReasoningPart("t", data="gAAA")]),
         AIMessage("user", [AudioPart(b"\x00", "audio/flac")]),
@@ -220,7 +270,7 @@ def test_parts_of_a_user_message(part: Part, sent: dict[str, object]) -> None:
         AIMessage("tool", "42"),
         AIMessage("tool", [TextPart("42")]),
     ],
-    ids=["system", "assistant", "call", "reasoning", "flac", "no-type", "no-id", "tool-text"],
+    ids=["system", "call", "reasoning", "flac", "no-type", "no-id", "tool-text"],
 )
 def test_parts_without_a_place_are_refused(message: AIMessage) -> None:
     with pytest.raises(UnsupportedOptionError) as caught:
@@ -240,9 +290,23 @@ def test_a_path_must_have_been_read_and_a_text_must_be_unicode() -> None:
 
 @pytest.mark.parametrize("provider", [OpenAIProvider, GrokProvider], ids=["openai", "grok"])
 def test_a_provider_speaks_chat_unless_asked_for_the_other(provider: type[OpenAIProvider | GrokProvider]) -> None:
-    assert isinstance(provider("k").codec, ChatCodec)
-    assert isinstance(provider("k", api="chat").codec, ChatCodec)
-    codec = provider("k", api="responses").codec
-    assert isinstance(codec, ResponsesCodec) and codec.provider == provider.name
+    assert isinstance(provider("k")._codec_for("m"), ChatCodec)
+    assert isinstance(provider("k", api="chat")._codec_for("m"), ChatCodec)
+    codec = provider("k", api="responses")._codec_for("m")
+    assert isinstance(codec, ResponsesCodec) and (codec.provider, codec.reasons) == (provider.name, False)
     with pytest.raises(ValueError, match="there is no api 'assistants': use 'chat' or 'responses'"):
         provider("k", api="assistants")
+
+
+def test_a_model_that_exists_in_one_api_only_is_asked_there() -> None:
+    chosen = OpenAIProvider("k")._codec_for("o3-pro")
+    assert isinstance(chosen, ResponsesCodec) and chosen.reasons
+    assert isinstance(OpenAIProvider("k", api="chat")._codec_for("o3-pro"), ChatCodec)
+
+
+@pytest.mark.parametrize(
+    ("model", "reasons"), [("gpt-6.1-terra", True), ("gpt-4o", False), ("gpt-5.4", False), ("of-tomorrow", False)]
+)
+def test_the_model_rules_say_who_reasons_unasked(model: str, reasons: bool) -> None:
+    codec = OpenAIProvider("k", api="responses")._codec_for(model)
+    assert isinstance(codec, ResponsesCodec) and codec.reasons is reasons

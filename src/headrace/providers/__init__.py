@@ -16,6 +16,7 @@ PROVIDERS: Final = {
     "openai": "headrace.providers.openai:OpenAIProvider",
     "gemini": "headrace.providers.gemini:GeminiProvider",
     "grok": "headrace.providers.grok:GrokProvider",
+    "ollama": "headrace.providers.ollama:OllamaProvider",
     "compatible": "headrace.providers.compatible:CompatibleProvider",
 }
 

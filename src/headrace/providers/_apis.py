@@ -6,33 +6,57 @@ Knows no vendor and no format; the vendor's own file has a codec for each name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal, TypeAlias, Unpack
+from dataclasses import replace
+from typing import ClassVar, Final, Literal, TypeAlias, Unpack
 
+from .. import models
 from ..wire._codec import Codec
+from ..wire.openai import ChatCodec
+from ..wire.responses import ResponsesCodec
 from ._vendor import ApiKey, VendorOptions, VendorProvider
 
-__all__ = ("Api", "ChatOrResponsesProvider")
+__all__ = ("APIS", "Api", "ChatOrResponsesProvider")
 
 Api: TypeAlias = Literal["chat", "responses"]
+APIS: Final = ("chat", "responses")
 
 
 class ChatOrResponsesProvider(VendorProvider):
     """
     A vendor with Chat Completions and the Responses API at one base URL.
 
+    Chat Completions is the default: it has every option of `GenerationConfig` that the vendor has at all (`seed` and
+    `stop_sequences` are there alone), it is the format of all compatible servers, and no answer of it is kept by the
+    vendor. The Responses API is for what only it has: reasoning in words and from turn to turn, and tools that the
+    vendor runs itself. There, too, the vendor is asked to keep nothing.
+
     Args:
-        api: "chat" or "responses".
+        api: "chat" or "responses"; None is "responses" for models that exist only there, by the model rules, and
+            "chat" for all others.
         api_key, options: see `VendorProvider`.
 
     Raises:
         ValueError: an `api` that does not exist.
     """
 
-    codecs: ClassVar[Mapping[Api, Codec]]
+    completions: ClassVar[ChatCodec]
+    responses: ClassVar[ResponsesCodec]
 
-    def __init__(self, api_key: ApiKey | None = None, *, api: Api = "chat", **options: Unpack[VendorOptions]) -> None:
+    def __init__(
+        self, api_key: ApiKey | None = None, *, api: Api | None = None, **options: Unpack[VendorOptions]
+    ) -> None:
         super().__init__(api_key, **options)
-        if api not in self.codecs:
-            raise ValueError(f"{self.name}: there is no api {api!r}: use {' or '.join(map(repr, self.codecs))}")
-        self.codec = self.codecs[api]
+        if api is not None and api not in APIS:
+            raise ValueError(f"{self.name}: there is no api {api!r}: use {' or '.join(map(repr, APIS))}")
+        self.api = api
+        self.codec = self.responses if api == "responses" else self.completions  # their errors are the same
+
+    def _codec_for(self, model: str) -> Codec:
+        if self._api_for(model) == "chat":
+            return self.completions
+        # One that reasons unasked shall give its reasoning back with the next turn; others refuse to be asked for it.
+        reasons = models.rules_for(self._rules, model).reasoning.default is True
+        return replace(self.responses, reasons=True) if reasons else self.responses
+
+    def _api_for(self, model: str) -> Api:
+        return self.api or ("responses" if models.rules_for(self._rules, model).api == "responses" else "chat")

@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from inspect import isawaitable
-from typing import Final, TypeAlias, Unpack
+from typing import Final, Literal, NamedTuple, TypeAlias, Unpack
 from urllib.parse import urlsplit
 
-from anyio import Path
-
-from .. import _clock
-from .._http import Refusal, request_id
+from .. import _clock, models
+from .._http import Exchange, Refusal, Session, request_id
 from .._types import (
     AIMessage,
     AIStreamChunk,
-    AudioPart,
     ChunkMeta,
-    DocumentPart,
+    Deadlines,
+    EmbeddingResponse,
     GenerationConfig,
-    ImagePart,
-    Part,
+    ModelInfo,
+    RateLimitInfo,
     Secret,
+    Usage,
 )
 from .._units import lowered
 from ..errors import (
+    CallerError,
     HeadraceError,
     MissingKeyError,
     ProviderError,
@@ -37,16 +37,19 @@ from ..errors import (
     TruncatedStreamError,
     UndecodableEventError,
 )
-from ..streaming.host import FLIGHT
-from ..wire._codec import Codec, SaidThenFailed
+from ..streaming.deadlines import Watch
+from ..streaming.host import FLIGHT, Flight
+from ..wire._codec import Catalog, Codec, Counter, Embedded, Embedder, Encoded, SaidThenFailed
+from . import _files as files
+from ._prepare import prepared
 from .base import BaseProvider, ProviderOptions
 
-__all__ = ("ApiKey", "Vendor", "VendorOptions", "VendorProvider")
+__all__ = ("ApiKey", "Plain", "Vendor", "VendorOptions", "VendorProvider", "environment")
 
 ApiKey: TypeAlias = str | Secret | Callable[[], str | Awaitable[str]]
 
-SSE: Final = "text/event-stream"
 JSON: Final = "application/json"
+MOST_PAGES: Final = 100  # of a list of models; the longest has three
 MASKED_FROM: Final = (
     8  # characters: what is shorter, such as "EMPTY" for a local server, is no secret but may be a word
 )
@@ -76,6 +79,14 @@ class Vendor:
     headers: Mapping[str, str]
 
 
+class Plain(NamedTuple):
+    """An answer that is no chat: the bytes of its JSON, and what its head tells."""
+
+    body: bytes
+    request_id: str | None
+    rate_limit: RateLimitInfo
+
+
 class VendorOptions(ProviderOptions, total=False):
     """What every vendor's provider takes; see `VendorProvider`."""
 
@@ -102,6 +113,9 @@ class VendorProvider(BaseProvider):
 
     vendor: Vendor
     codec: Codec
+    embedder: Embedder | None = None
+    counter: Counter | None = None
+    catalog: Catalog | None = None
 
     def __init__(
         self,
@@ -113,7 +127,7 @@ class VendorProvider(BaseProvider):
         **options: Unpack[ProviderOptions],
     ) -> None:
         super().__init__(**options)
-        self.base_url = _checked(base_url or _environment(self.vendor.url_env) or self.vendor.base_url, self.name)
+        self.base_url = _checked(base_url or environment(self.vendor.url_env) or self.vendor.base_url, self.name)
         self._key = Secret(api_key) if isinstance(api_key, str) else api_key
         self._headers, self._key_hosts = dict(headers or {}), tuple(key_hosts)
 
@@ -130,7 +144,7 @@ class VendorProvider(BaseProvider):
         allowed = (*self.vendor.hosts, *self._key_hosts)
         if not any(host == name or host.endswith(f".{name}") for name in allowed):
             return None
-        value = _environment(self.vendor.key_env)
+        value = environment(self.vendor.key_env)
         return None if value is None else Secret(value)
 
     async def _current_key(self) -> Secret | None:
@@ -142,7 +156,7 @@ class VendorProvider(BaseProvider):
             name = next(iter(self.vendor.key_env), "a variable of the environment")
             why = (
                 f"{name} is set, but goes to the vendor's own hosts by https only, and base_url is {self.base_url!r}"
-                if _environment(self.vendor.key_env) is not None
+                if environment(self.vendor.key_env) is not None
                 else f"neither api_key= nor {name} is set"
             )
             raise MissingKeyError(f"{self.name}: there is no API key: {why}. Pass {type(self).__name__}(api_key=...).")
@@ -166,39 +180,123 @@ class VendorProvider(BaseProvider):
         credential = {vendor.key_header: vendor.key_prefix + key.reveal()} if key is not None else {}
         return {**lowered(vendor.headers), **lowered(credential), **lowered(more), **lowered(self._headers)}
 
+    async def _model_for(self, config: GenerationConfig) -> str:
+        """The model that a call asks: its own, else the provider's. For subclasses that find one."""
+        return config.model or self.model
+
+    def _codec_for(self, model: str) -> Codec:  # noqa: ARG002  # for subclasses with two formats
+        """The format that this model is asked in."""
+        return self.codec
+
+    def _api_for(self, model: str) -> str | None:  # noqa: ARG002  # the same
+        """The name of that format, "chat" or "responses", where the vendor has both."""
+        return None
+
+    @property
+    def _rules(self) -> str:
+        """The name that has the rules of this provider's models."""
+        return self.name
+
+    def _prepared(
+        self,
+        encode: Callable[[GenerationConfig], Encoded],
+        messages: Sequence[AIMessage],
+        config: GenerationConfig,
+        model: str,
+    ) -> Encoded:
+        return prepared(
+            encode,
+            messages,
+            config,
+            provider=self.name,
+            rules=self._rules,
+            model=model,
+            api=self._api_for(model),
+            strict=self.strict_options,
+        )
+
+    async def _open(self, session: Session, encoded: Encoded, *, accept: str) -> Exchange:
+        """Send a request, in a task of `session`; the open response, or the vendor's refusal as a typed error."""
+        _clocks_off()  # asking for a key is not the vendor's doing
+        key = await self._current_key()
+        try:
+            return await session.open(
+                encoded.method,
+                self._url(encoded.path),
+                headers=self._request_headers(key, encoded.headers),
+                body=encoded.body,
+                accept=accept,
+            )
+        except Refusal as refusal:
+            raise self._refused(refusal, key) from None
+
+    async def _json(self, encoded: Encoded, *, deadlines: Deadlines | None = None) -> Plain:
+        """
+        One JSON exchange that is no chat: vectors, lists, counts.
+
+        Runs in a task of the provider's session; of a private one where the provider was not entered. In a task that
+        drives a stream of this provider it runs as a part of that, in its slot and under its clocks.
+
+        Args:
+            encoded: the request.
+            deadlines: `first_chunk` bounds the whole answer; else the provider's own.
+
+        Raises:
+            ProviderError: the vendor refused, by the codec's own reading, could not be reached, or the answer broke.
+            MissingKeyError: there is no key.
+            ConcurrencyLimitError: no slot became free within the provider's `max_wait`.
+        """
+        flight = FLIGHT.get()
+        if flight is not None and isinstance(flight.host, Session) and flight.host.owner is self:
+            return await self._read_json(flight.host, encoded)
+        if self._session is not None and self._session.is_open:
+            return await self._hosted_json(self._session, encoded, deadlines)
+        async with self._new_session() as private:
+            return await self._hosted_json(private, encoded, deadlines)
+
+    async def _hosted_json(self, session: Session, encoded: Encoded, deadlines: Deadlines | None) -> Plain:
+        async def work() -> Plain:
+            watch = Watch(deadlines or self.deadlines)
+            FLIGHT.set(Flight(session, watch))  # in this task's own context
+            with watch.scope:
+                return await self._read_json(session, encoded)
+            raise watch.late(self.name)
+
+        label = f"{encoded.method} {self.name}{encoded.path}"
+        return await session.call(work, label, max_wait=self.max_wait)
+
+    async def _read_json(self, session: Session, encoded: Encoded) -> Plain:
+        async with await self._open(session, encoded, accept=JSON) as exchange:
+            limits = self._parse_rate_limit_headers(exchange.headers)
+            return Plain(await exchange.body(), request_id(exchange.headers), limits)
+
     async def _raw_chat_stream(
         self, messages: Sequence[AIMessage], config: GenerationConfig | None = None
     ) -> AsyncIterator[AIStreamChunk]:
         """The vendor's plain stream: without recovery, and with nothing open across a yield but the response."""
-        if (flight := FLIGHT.get()) is not None:
-            flight.watch.off()  # reading files and asking for a key is not the vendor's doing
         given = config or GenerationConfig()
-        stream = given.stream is not False
-        encoded = self.codec.encode(await _loaded(messages), given, model=given.model or self.model, stream=stream)
-        session, key = self._current_session(), await self._current_key()
-        try:
-            exchange = await session.open(
-                "POST",
-                self._url(encoded.path),
-                headers=self._request_headers(key, encoded.headers),
-                body=encoded.body,
-                accept=SSE if stream else JSON,
-            )
-        except Refusal as refusal:
-            raise self._refused(refusal, key) from None
-        async with exchange:
+        model = await self._model_for(given)
+        _clocks_off()  # reading files is not the vendor's doing
+        stream, codec = given.stream is not False, self._codec_for(model)
+        loaded = await files.loaded(messages)
+        encoded = self._prepared(
+            lambda config: codec.encode(loaded, config, model=model, stream=stream), loaded, given, model
+        )
+        session = self._current_session()
+        async with await self._open(session, encoded, accept=codec.stream_type if stream else JSON) as exchange:
             ident = request_id(exchange.headers)
             yield AIStreamChunk(  # noqa: ASYNC119  # the pump closes this generator in the task that ran it
                 "", rate_limit=self._parse_rate_limit_headers(exchange.headers), meta=ChunkMeta(request_id=ident)
             )
             if not stream:
                 try:
-                    yield self.codec.decode_body(await exchange.body(), request_id=ident)  # noqa: ASYNC119  # as above
+                    for whole in codec.decode_body(await exchange.body(), request_id=ident):
+                        yield whole  # noqa: ASYNC119  # as above
                 except SaidThenFailed as both:
                     yield both.chunk  # noqa: ASYNC119  # as above
                     raise both.error from None
                 return
-            guard, feed = exchange.guard, self.codec.decoder(request_id=ident).feed
+            guard, feed = exchange.guard, codec.decoder(request_id=ident).feed
             async for event in exchange.events:
                 guard.taken()
                 if not event.data:
@@ -214,6 +312,64 @@ class VendorProvider(BaseProvider):
                     raise both.error from None
                 if chunk is not None:
                     yield chunk  # noqa: ASYNC119  # as above
+
+    # ---------------------------------------------------------------- beside chat
+
+    async def embed(
+        self,
+        texts: str | Sequence[str],
+        *,
+        model: str | None = None,
+        dimensions: int | None = None,
+        task: str | None = None,
+        extra: Mapping[str, object] | None = None,
+    ) -> EmbeddingResponse:
+        """See `BaseProvider.embed`. One request for each so many texts as the vendor takes at once, in order."""
+        if self.embedder is None:
+            return await super().embed(texts, model=model, dimensions=dimensions, task=task, extra=extra)
+        asked = model or models.default_model(self._rules, embeddings=True)
+        if asked is None:
+            raise CallerError(f"{self.name}: no embedding model is known here: name one with embed(model=...)")
+        given = [texts] if isinstance(texts, str) else list(texts)
+        found: list[tuple[Embedded, Plain]] = []
+        size = self.embedder.batch
+        for batch in (given[start : start + size] for start in range(0, len(given), size)):
+            encoded = self.embedder.encode(batch, model=asked, dimensions=dimensions, task=task, extra=extra)
+            plain = await self._json(encoded)
+            found.append((self.embedder.decode(plain.body, count=len(batch), request_id=plain.request_id), plain))
+        return EmbeddingResponse(
+            tuple(vector for one, _ in found for vector in one.vectors),
+            self.name,
+            next((one.model for one, _ in found if one.model), asked),
+            _summed([one.usage for one, _ in found]),
+            found[-1][1].rate_limit if found else None,
+            tuple(plain.request_id for _, plain in found if plain.request_id),
+        )
+
+    async def count_tokens(self, messages: Sequence[AIMessage], config: GenerationConfig | None = None) -> int:
+        """See `BaseProvider.count_tokens`."""
+        if (counter := self.counter) is None:
+            return await super().count_tokens(messages, config)
+        given = config or GenerationConfig()
+        model, loaded = await self._model_for(given), await files.loaded(messages)
+        encoded = self._prepared(lambda config: counter.encode(loaded, config, model=model), loaded, given, model)
+        plain = await self._json(encoded, deadlines=given.deadlines)
+        return counter.decode(plain.body, request_id=plain.request_id)
+
+    async def list_models(self) -> tuple[ModelInfo, ...]:
+        """See `BaseProvider.list_models`. All pages, a request for each."""
+        if self.catalog is None:
+            return await super().list_models()
+        found: list[ModelInfo] = []
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            plain = await self._json(self.catalog.encode(cursor))
+            page, following = self.catalog.decode(plain.body, request_id=plain.request_id)
+            found += page
+            if following is None or following == cursor:
+                break
+            cursor = following
+        return tuple(found)
 
     def _cut_inside_event(self, exc: ProviderError) -> TruncatedStreamError:
         return TruncatedStreamError(
@@ -238,53 +394,27 @@ class VendorProvider(BaseProvider):
         return error
 
 
-async def _loaded(messages: Sequence[AIMessage]) -> Sequence[AIMessage]:
-    """The messages with every `Path` read. Only Path objects are read from disk, never strings."""
-    if not any(
-        _is_file(part) for message in messages if not isinstance(message.content, str) for part in message.content
-    ):
-        return messages
-    return [
-        replace(message, content=[await _read(part) for part in message.content])
-        if not isinstance(message.content, str)
-        else message
-        for message in messages
-    ]
+def _clocks_off() -> None:
+    """The clocks of the task's exchange stand still until its next request is sent."""
+    if (flight := FLIGHT.get()) is not None:
+        flight.watch.off()
 
 
-def _is_file(part: Part) -> bool:
-    return isinstance(part, ImagePart | DocumentPart | AudioPart) and not isinstance(part.source, bytes | str)
+def _summed(usages: Sequence[Usage | None]) -> Usage | None:
+    """The tokens of several requests together; a count that one of them did not tell is unknown."""
+    told = [usage for usage in usages if usage is not None]
+    if not told or len(told) < len(usages):
+        return None
+    if len(told) == 1:
+        return told[0]
 
+    def total(name: Literal["prompt_tokens", "total_tokens"]) -> int | None:
+        counts = [usage[name] for usage in told]
+        return None if None in counts else sum(count for count in counts if count is not None)
 
-async def _read(part: Part) -> Part:
-    if not isinstance(part, ImagePart | DocumentPart | AudioPart) or isinstance(part.source, bytes | str):
-        return part
-    media_type = part.media_type or _guessed(part.source.suffix)
-    if media_type is None:
-        raise ValueError(f"{part.source.name!r} has no known media type: give media_type='image/png' or the like")
-    data = await Path(part.source).read_bytes()
-    if isinstance(part, DocumentPart):
-        return replace(part, source=data, media_type=media_type, name=part.name or part.source.name)
-    return replace(part, source=data, media_type=media_type)
-
-
-def _guessed(suffix: str) -> str | None:
-    return _MEDIA_TYPES.get(suffix.lower())
-
-
-_MEDIA_TYPES: Final = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".gif": "image/gif",
-    ".webp": "image/webp",
-    ".pdf": "application/pdf",
-    ".txt": "text/plain",
-    ".wav": "audio/wav",
-    ".mp3": "audio/mpeg",
-    ".flac": "audio/flac",
-    ".ogg": "audio/ogg",
-}
+    whole = told[-1].copy()
+    whole["prompt_tokens"], whole["total_tokens"], whole["raw"] = total("prompt_tokens"), total("total_tokens"), None
+    return whole
 
 
 def _checked(base_url: str, name: str) -> str:
@@ -305,6 +435,6 @@ def _checked(base_url: str, name: str) -> str:
     return url.geturl().rstrip("/")
 
 
-def _environment(names: tuple[str, ...]) -> str | None:
+def environment(names: tuple[str, ...]) -> str | None:
     """The first of these variables that is set; an empty one is not."""
     return next((value for name in names if (value := os.environ.get(name, "").strip())), None)

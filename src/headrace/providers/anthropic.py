@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..limits.dialects import DIALECTS
+from ..wire._anthropic_beside import AnthropicCatalog, AnthropicCounter
 from ..wire.anthropic import AnthropicCodec
 from ._vendor import Vendor, VendorProvider
 from .base import CHAT_MODEL
@@ -17,6 +18,8 @@ class AnthropicProvider(VendorProvider):
     model = "claude-sonnet-5-5"
     dialect = DIALECTS["anthropic"]
     codec = AnthropicCodec()
+    counter = AnthropicCounter()
+    catalog = AnthropicCatalog()
     capabilities = CHAT_MODEL
     vendor = Vendor(
         base_url="https://api.anthropic.com",

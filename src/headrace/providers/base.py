@@ -20,11 +20,14 @@ from .._types import (
     AIStreamChunk,
     ChunkMeta,
     Deadlines,
+    EmbeddingResponse,
     GenerationConfig,
+    ModelInfo,
     RateLimitInfo,
     ToolCall,
     ToolCallDelta,
 )
+from ..errors import UnsupportedOptionError
 from ..limits import headers as limit_headers
 from ..limits.dialects import DIALECTS, Dialect
 from ..streaming.host import FLIGHT, MAX_REQUESTS, MAX_WAIT, not_open
@@ -55,6 +58,7 @@ class ProviderOptions(TypedDict, total=False):
     max_requests: int
     max_wait: float
     marker: str
+    strict_options: bool
 
 
 class BaseProvider:
@@ -72,6 +76,8 @@ class BaseProvider:
         max_requests: exchanges that run at once in the session; more wait for a slot.
         max_wait: most seconds to wait for a slot; 0 refuses instead.
         marker: the text of the marker chunk that ends an interrupted stream.
+        strict_options: raise `UnsupportedOptionError` for an option that the model or the vendor does not take; False
+            leaves the option out, with a `telemetry` event.
     """
 
     name: str = ""
@@ -84,6 +90,7 @@ class BaseProvider:
     max_requests: int = MAX_REQUESTS
     max_wait: float = MAX_WAIT
     marker: str = MARKER
+    strict_options: bool = True
     _http_client: AsyncClient | None = None
     _session: Session | None = None
 
@@ -93,6 +100,7 @@ class BaseProvider:
         self.max_requests = options.get("max_requests", self.max_requests)
         self.max_wait = options.get("max_wait", self.max_wait)
         self.marker = options.get("marker", self.marker)
+        self.strict_options = options.get("strict_options", self.strict_options)
         self._http_client = options.get("http_client")
 
     def __repr__(self) -> str:
@@ -166,6 +174,7 @@ class BaseProvider:
             ),
             is_final=answer.finish_reason is None,  # then the end is told, and not proven
             finish_reason=answer.finish_reason,
+            parts=answer.parts,
             extra=answer.extra,
             meta=ChunkMeta(answer.model, answer.request_id, answer.raw_finish_reason, answer.raw_response),
         )
@@ -192,6 +201,7 @@ class BaseProvider:
                 deadlines=given.deadlines or self.deadlines,
                 priority=given.priority,
                 max_wait=self.max_wait if given.max_wait is None else given.max_wait,
+                response_format=given.response_format,
             )
         )
 
@@ -210,6 +220,63 @@ class BaseProvider:
     async def generate(self, prompt: str, config: GenerationConfig | None = None) -> AIResponse:
         """The whole answer to one user message; see `chat`."""
         return await self.chat([AIMessage("user", prompt)], config)
+
+    # ---------------------------------------------------------------- beside chat, where the vendor has it
+
+    async def embed(
+        self,
+        texts: str | Sequence[str],
+        *,
+        model: str | None = None,
+        dimensions: int | None = None,
+        task: str | None = None,
+        extra: Mapping[str, object] | None = None,
+    ) -> EmbeddingResponse:
+        """
+        A vector for each text, in the order of the texts.
+
+        Args:
+            texts: one, or many.
+            model: the vendor's embedding model; else its usual one.
+            dimensions: the length of the vectors, where the model can choose.
+            task: what they are for, in the vendor's word, such as "RETRIEVAL_QUERY".
+            extra: fields put into each request body as they are.
+
+        Raises:
+            UnsupportedOptionError: the vendor has no embeddings, or no such option.
+            ProviderError: the vendor refused, or could not be reached; vectors of earlier batches are lost.
+        """
+        del texts, model, dimensions, task, extra
+        raise _not_here(self.name, "embed", "has no embeddings here")
+
+    async def count_tokens(self, messages: Sequence[AIMessage], config: GenerationConfig | None = None) -> int:
+        """
+        How many tokens of input `messages` and the tools of `config` are, as the vendor counts them. Costs a request.
+
+        Raises:
+            UnsupportedOptionError: the vendor counts nothing before it is sent.
+            ProviderError: the vendor refused, or could not be reached.
+        """
+        del messages, config
+        raise _not_here(self.name, "count_tokens", "counts no tokens before they are sent")
+
+    async def list_models(self) -> tuple[ModelInfo, ...]:
+        """
+        The models that the vendor lists for this key.
+
+        Raises:
+            UnsupportedOptionError: the vendor has no list.
+            ProviderError: the vendor refused, or could not be reached.
+        """
+        raise _not_here(self.name, "list_models", "has no list of models here")
+
+    async def get_models(self) -> tuple[str, ...]:
+        """The ids of `list_models()`, as `GenerationConfig.model` takes them."""
+        return tuple([model.id for model in await self.list_models()])
+
+    async def get_default_model(self) -> str:
+        """The model that is asked where a call names none; "" if there is none."""
+        return self.model
 
     # ---------------------------------------------------------------- recovery and limits, in their literal form
 
@@ -233,3 +300,7 @@ class BaseProvider:
         Go durations, RFC 3339 and HTTP-dates, too.
         """
         return _units.parse_reset_time(value, now=_clock.wall())
+
+
+def _not_here(provider: str, what: str, why: str) -> UnsupportedOptionError:
+    return UnsupportedOptionError(f"{provider or 'this provider'} {why}", option=what)

@@ -1,5 +1,5 @@
 """
-Any server that speaks OpenAI's Chat Completions.
+Any server that speaks one of OpenAI's formats.
 
 What differs between them is a row of `_hosts`; nothing here asks which one it is.
 """
@@ -12,7 +12,10 @@ from typing import Unpack
 from .._types import AIMessage, AIStreamChunk, GenerationConfig
 from ..errors import CallerError
 from ..limits.dialects import DIALECTS
+from ..wire._openai_beside import OpenAICatalog, OpenAIEmbedder
 from ..wire.openai import ChatCodec
+from ..wire.responses import ResponsesCodec
+from ._apis import APIS, Api
 from ._hosts import HOSTS, KnownHost, find_host
 from ._vendor import ApiKey, Vendor, VendorOptions, VendorProvider
 from .base import CHAT_MODEL
@@ -22,7 +25,7 @@ __all__ = ("HOSTS", "CompatibleProvider", "KnownHost")
 
 class CompatibleProvider(VendorProvider):
     """
-    A server that speaks OpenAI's Chat Completions.
+    A server that speaks OpenAI's Chat Completions, or its Responses API.
 
     ```python
     CompatibleProvider(host="groq")                               # its address, and GROQ_API_KEY
@@ -37,12 +40,13 @@ class CompatibleProvider(VendorProvider):
             row, which goes to that row's hosts only. Without any key, a server that needs none is sent no key header.
         host: the name of a row in `HOSTS`, or a row of your own; else recognised by `base_url`. A server that is not
             known is spoken to with what every server understands.
-        base_url: what stands before `/chat/completions`; else the row's own.
+        base_url: what stands before `/chat/completions` or `/responses`; else the row's own.
+        api: "chat", which every such server has, or "responses".
         name: the provider's, by which a gateway knows it; else the row's. Two to one host need two names.
         options: what every vendor's provider takes; see `VendorProvider`.
 
     Raises:
-        ValueError: no such host, or neither argument says where the server is.
+        ValueError: no such host or api, or neither argument says where the server is.
     """
 
     capabilities = CHAT_MODEL
@@ -54,12 +58,20 @@ class CompatibleProvider(VendorProvider):
         *,
         host: str | KnownHost | None = None,
         name: str | None = None,
+        api: Api = "chat",
         **options: Unpack[VendorOptions],
     ) -> None:
         base_url = options.get("base_url")
         row = _row(host, base_url)
         self.host, self.name, self.model = row, name or row.name, row.model
-        self.codec = ChatCodec(self.name, quirks=row.quirks)
+        if api not in APIS:
+            raise ValueError(f"{self.name}: there is no api {api!r}: use {' or '.join(map(repr, APIS))}")
+        self.api = api
+        self.codec = (
+            ChatCodec(self.name, quirks=row.quirks) if api == "chat" else ResponsesCodec(self.name, row.responses)
+        )
+        self.embedder = OpenAIEmbedder(self.name, encoding=None)  # not every server knows the field
+        self.catalog = OpenAICatalog(self.name)
         self.dialect = DIALECTS[row.dialect]
         self.vendor = Vendor(
             base_url=row.base_url,
@@ -72,6 +84,13 @@ class CompatibleProvider(VendorProvider):
             headers={},
         )
         super().__init__(api_key, **options)
+
+    @property
+    def _rules(self) -> str:
+        return self.host.name
+
+    def _api_for(self, model: str) -> Api:  # noqa: ARG002  # one server, one format
+        return self.api
 
     def _raw_chat_stream(
         self, messages: Sequence[AIMessage], config: GenerationConfig | None = None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from .._types import AICapability
 from ..limits.dialects import DIALECTS
+from ..wire._gemini_beside import GeminiCatalog, GeminiCounter, GeminiEmbedder
 from ..wire.gemini import GeminiCodec
 from ._vendor import ApiKey, Vendor, VendorOptions, VendorProvider
 from .base import CHAT_MODEL
@@ -26,7 +28,10 @@ class GeminiProvider(VendorProvider):
     model = "gemini-3.8-flash"
     dialect = DIALECTS["gemini"]
     codec = GeminiCodec()
-    capabilities = CHAT_MODEL
+    embedder = GeminiEmbedder()
+    counter = GeminiCounter()
+    catalog = GeminiCatalog()
+    capabilities = CHAT_MODEL | {AICapability.EMBEDDINGS, AICapability.IMAGE_GENERATION}
     vendor = Vendor(
         base_url="https://generativelanguage.googleapis.com",
         url_env=("GOOGLE_GEMINI_BASE_URL",),

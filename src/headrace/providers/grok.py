@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
+from .._types import AICapability
 from ..limits.dialects import DIALECTS
-from ..wire import openai as chat
-from ..wire import responses
-from ..wire._codec import Codec
-from ._apis import Api, ChatOrResponsesProvider
+from ..wire import openai as wire_openai
+from ..wire import responses as wire_responses
+from ..wire._openai_beside import OpenAICatalog, OpenAIEmbedder
+from ._apis import ChatOrResponsesProvider
 from ._vendor import Vendor
 from .base import CHAT_MODEL
 
@@ -21,18 +19,19 @@ class GrokProvider(ChatOrResponsesProvider):
     Grok, by Chat Completions or the Responses API. Key: `XAI_API_KEY`; base URL with `/v1`: `XAI_BASE_URL`.
 
     Args:
-        api: "chat" or "responses"; the vendor's own tools, such as web search, are known to the second only.
+        api: "chat" or "responses"; the vendor's own tools, such as web search, are known to the second only. None
+            chooses by the model: see `ChatOrResponsesProvider`.
         api_key, options: see `VendorProvider`.
     """
 
     name = "grok"
     model = "grok-4.6"
     dialect = DIALECTS["grok"]
-    codecs: ClassVar[Mapping[Api, Codec]] = {
-        "chat": chat.ChatCodec("grok", quirks=chat.GROK),
-        "responses": responses.ResponsesCodec("grok", quirks=responses.GROK),
-    }
-    capabilities = CHAT_MODEL
+    completions = wire_openai.ChatCodec("grok", wire_openai.GROK)
+    responses = wire_responses.ResponsesCodec("grok", wire_responses.GROK)
+    embedder = OpenAIEmbedder("grok")
+    catalog = OpenAICatalog("grok")
+    capabilities = CHAT_MODEL | {AICapability.EMBEDDINGS}
     vendor = Vendor(
         base_url="https://api.x.ai/v1",
         url_env=("XAI_BASE_URL",),

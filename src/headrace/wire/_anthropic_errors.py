@@ -1,8 +1,10 @@
 """
 Anthropic's refusals, over HTTP and inside a stream, as typed errors.
 
-The class is looked up by the stable code (`error.details.error_code`), then by `error.type`, then by the status; only
-for the catch-all `invalid_request_error` do the words decide. Source: the vendor's errors page and SDK types, 2026-11.
+The class is looked up by the stable code (`error.details.error_code`), then by `error.type`, then by the status. The
+words decide only what a catch-all means: an `invalid_request_error`, or a `rate_limit_error` that no waiting cures. A
+503 is a lack of capacity only where the body tells nothing else: the vendor's own are about the customer's encryption
+keys. Source: the vendor's errors page and SDK types, 2026-11.
 """
 
 from __future__ import annotations
@@ -58,13 +60,17 @@ CLASSES: Final[Mapping[str, type[ProviderError]]] = {
     "overloaded_error": OverloadedError,
 }
 
-# What an invalid_request_error means when it has no code of its own.
-WORDS: Final[tuple[tuple[str, type[ProviderError]], ...]] = (
-    ("prompt is too long", ContextLengthError),
-    ("exceed context limit", ContextLengthError),
-    ("you have reached your specified", QuotaExceededError),  # one's own spend limit is a 400
-    ("credit balance is too low", QuotaExceededError),
-    ("content filtering policy", ContentRefusedError),
+# What a class means more exactly when the words say so, and there is no code of its own.
+WORDS: Final[tuple[tuple[type[ProviderError], str, type[ProviderError]], ...]] = (
+    (InvalidRequestError, "prompt is too long", ContextLengthError),
+    (InvalidRequestError, "input is too long", ContextLengthError),  # the same on Bedrock
+    (InvalidRequestError, "exceed context limit", ContextLengthError),
+    (InvalidRequestError, "you have reached your specified", QuotaExceededError),  # one's own spend limit is a 400
+    (InvalidRequestError, "credit balance is too low", QuotaExceededError),
+    (InvalidRequestError, "content filtering policy", ContentRefusedError),
+    (InvalidRequestError, "invalid x-api-key", AuthenticationError),
+    (RateLimitError, " per day", QuotaExceededError),
+    (RateLimitError, "daily rate limit", QuotaExceededError),
 )
 
 _DIMENSIONS: Final = ("requests", "input-tokens", "output-tokens", "tokens")
@@ -113,16 +119,12 @@ def _kind(status: int, error: Mapping[str, object], words: str, *, is_error: boo
         return RedirectError
     code, word = as_text(as_map(error.get("details")).get("error_code")), as_text(error.get("type"))
     kind = CLASSES.get(code or "") or CLASSES.get(word or "")
-    if kind is InvalidRequestError or (kind is None and status == 400):
-        lower = words.lower()
-        by_words = next((found for needle, found in WORDS if needle in lower), None)
-        # Gateways give this type with statuses that say more.
-        return by_words or (status_class(status) if status > 400 else InvalidRequestError)
-    if kind is not None:
-        return kind
-    if status >= 400:
-        return status_class(status)
-    return ServerError if is_error else UnexpectedResponseError
+    if kind is None:
+        kind = status_class(status) if status >= 400 else ServerError if is_error else UnexpectedResponseError
+    lower = words.lower()
+    exact = next((exact for base, needle, exact in WORDS if kind is base and needle in lower), kind)
+    # Gateways give this type with statuses that say more.
+    return status_class(status) if exact is InvalidRequestError and status > 400 else exact
 
 
 def _rate_facts(headers: Mapping[str, str], words: str, code: str | None, now: float | None) -> RateFacts:

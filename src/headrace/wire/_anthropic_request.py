@@ -1,32 +1,39 @@
 """
 Anthropic Messages requests: messages and options in, the JSON body out.
 
-Puts in what the caller gave and nothing else, but for `max_tokens`, which the vendor requires. Which model takes which
-option changes monthly and is not known here. Source: the Messages API reference and the vendor's SDK types, 2026-11.
+Puts in what the caller gave and nothing else, but for `max_tokens`, which the vendor requires. A schema for the answer
+loses the constraints on numbers and lengths that the vendor refuses; they are told in its descriptions, and whoever
+parses the answer checks them. Thinking goes back only whole, with its signature. Which model takes which option changes
+monthly and is not known here. Source: the Messages API reference and the vendor's SDK types, 2026-11.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias, assert_never
 
 from .._types import (
     AIMessage,
     AudioPart,
+    CacheBreakpoint,
     DocumentPart,
     GenerationConfig,
     ImagePart,
     Part,
+    PromptCache,
+    Reasoning,
     ReasoningPart,
     TextPart,
     Tool,
     ToolCall,
     ToolResultPart,
+    VendorPart,
 )
 from ..errors import UnsupportedOptionError
 from ._codec import Encoded
-from ._shared import arguments, dump, inline
+from ._history import History
+from ._shared import arguments, dump, inline, schema_of
 
 __all__ = ("DEFAULT_MAX_TOKENS", "encode")
 
@@ -38,6 +45,8 @@ PROVIDER: Final = "anthropic"
 # for reasoning, and is written well within the 10 minutes after which an unstreamed call is cut. The output limits
 # count what was generated, not this number.
 DEFAULT_MAX_TOKENS: Final = 16_384
+
+BREAKPOINTS: Final = 4  # the most that one request may have
 
 EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 
@@ -56,20 +65,29 @@ def encode(messages: Sequence[AIMessage], config: GenerationConfig, *, model: st
     }
     if stream:
         body["stream"] = True
-    system = [block for message in messages if message.role == "system" for block in _system_blocks(message)]
-    if system:
+    history = History(PROVIDER, breakpoints=True)
+    if system := [block for message in messages if message.role == "system" for block in _system(message, history)]:
         body["system"] = system
-    body["messages"] = [_turn(message) for message in messages if message.role != "system"]
+    turns = [_turn(message, history) for message in messages if message.role != "system"]
+    body["messages"] = [turn for turn in turns if turn is not None]
+    _check_breakpoints(messages)
     body |= _options(config)
     body |= config.extra or {}
-    return Encoded("/v1/messages", dump(body, provider=PROVIDER))
+    return Encoded("/v1/messages", dump(body, provider=PROVIDER), dropped=history.dropped)
+
+
+def _check_breakpoints(messages: Sequence[AIMessage]) -> None:
+    count = sum(isinstance(part, CacheBreakpoint) for message in messages for part in message.parts)
+    if count > BREAKPOINTS:
+        raise _unsupported("messages", f"a request has at most {BREAKPOINTS} cache breakpoints, and here are {count}")
 
 
 def _max_tokens(config: GenerationConfig) -> int:
     if config.max_tokens is not None:
         return config.max_tokens
     # A reasoning budget counts against max_tokens; a default below it would refuse what the caller asked for.
-    return DEFAULT_MAX_TOKENS + (config.reasoning if isinstance(config.reasoning, int) else 0)
+    budget = config.reasoning.budget if isinstance(config.reasoning, Reasoning) else config.reasoning
+    return DEFAULT_MAX_TOKENS + (budget if isinstance(budget, int) else 0)
 
 
 def _options(config: GenerationConfig) -> JSONObject:
@@ -83,16 +101,25 @@ def _options(config: GenerationConfig) -> JSONObject:
         body["stop_sequences"] = list(config.stop_sequences)
     if config.tools is not None:
         body["tools"] = [_tool(tool) for tool in config.tools]
-    if (choice := config.tool_choice) is not None:
-        body["tool_choice"] = _TOOL_CHOICES.get(choice, {"type": "tool", "name": choice})
+    if (choice := _tool_choice(config)) is not None:
+        body["tool_choice"] = choice
+    if config.metadata is not None:
+        if set(config.metadata) - {"user_id"}:
+            raise _unsupported("metadata", f"the vendor keeps a user_id and no more, not {dict(config.metadata)!r}")
+        body["metadata"] = config.metadata
+    if config.service_tier is not None:
+        body["service_tier"] = config.service_tier
+    if config.cache is not None:
+        body["cache_control"] = _cache_control(config.cache)
     output: JSONObject = {}
     if config.response_format == "json":
-        raise _unsupported("response_format", "there is no JSON mode without a schema: give a JSON schema as a mapping")
+        raise _unsupported("response_format", "there is no JSON mode without a schema: give a JSON schema, or a type")
     if config.response_format is not None:
-        output["format"] = {"type": "json_schema", "schema": config.response_format}
+        output["format"] = {"type": "json_schema", "schema": _plain_schema(schema_of(config.response_format))}
     if config.reasoning is not None:
         thinking, effort = _reasoning(config.reasoning)
-        body["thinking"] = thinking
+        if thinking:
+            body["thinking"] = thinking
         if effort is not None:
             output["effort"] = effort
     if output:
@@ -100,18 +127,81 @@ def _options(config: GenerationConfig) -> JSONObject:
     return body
 
 
-def _reasoning(reasoning: str | int | Mapping[str, object]) -> tuple[Mapping[str, object], str | None]:
+def _tool_choice(config: GenerationConfig) -> JSONObject | None:
+    choice, parallel = config.tool_choice, config.parallel_tool_calls
+    if choice is None and parallel is None:
+        return None
+    found = _TOOL_CHOICES.get(choice or "auto", {"type": "tool", "name": choice})
+    if parallel is None or choice == "none":
+        return found
+    return found | {"disable_parallel_tool_use": not parallel}
+
+
+def _cache_control(cache: PromptCache) -> JSONObject:
+    if cache.key is not None or cache.name is not None:
+        raise _unsupported("cache", "a prompt cache has no key and no name here: give ttl alone, or CacheBreakpoint")
+    return _ephemeral(cache.ttl)
+
+
+def _ephemeral(ttl: str | None) -> JSONObject:
+    return {"type": "ephemeral"} if ttl is None else {"type": "ephemeral", "ttl": ttl}
+
+
+# What structured output does not take, by the vendor's guide to it.
+_CONSTRAINTS: Final = (
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "maxItems",
+    "uniqueItems",
+)
+
+
+def _plain_schema(schema: Mapping[str, object]) -> JSONObject:
+    """The schema with its constraints told in words."""
+    body: JSONObject = {}
+    told: list[str] = []
+    for key, value in schema.items():
+        if key in {"properties", "$defs"} and isinstance(value, Mapping):
+            body[key] = {name: _plain(one) for name, one in value.items()}
+        elif key in _CONSTRAINTS or (key == "minItems" and value not in {0, 1}):
+            told.append(f"{key}: {value}")
+        elif key in {"enum", "const", "required"}:
+            body[key] = value
+        else:
+            body[key] = _plain(value)
+    if told:
+        words = body.get("description")
+        body["description"] = f"{words} ({', '.join(told)})" if words else ", ".join(told)
+    return body
+
+
+def _plain(schema: object) -> object:
+    if isinstance(schema, Mapping):
+        return _plain_schema(schema)
+    return [_plain(one) for one in schema] if isinstance(schema, list | tuple) else schema
+
+
+def _reasoning(wanted: str | int | Reasoning | Mapping[str, object]) -> tuple[Mapping[str, object], str | None]:
     """The `thinking` object and the effort word that goes with it."""
-    if isinstance(reasoning, Mapping):
-        return reasoning, None
-    if reasoning in {"none", 0}:
-        return {"type": "disabled"}, None
-    if isinstance(reasoning, int):
-        return {"type": "enabled", "budget_tokens": reasoning}, None
-    if reasoning not in EFFORTS:
+    if isinstance(wanted, Mapping):
+        return wanted, None
+    if not isinstance(wanted, Reasoning):
+        wanted = Reasoning(effort=wanted) if isinstance(wanted, str) else Reasoning(budget=wanted)
+    effort, budget = wanted.effort, wanted.budget
+    if effort not in {None, "none", *EFFORTS}:
         words = ", ".join(EFFORTS)
-        raise _unsupported("reasoning", f"there is no effort {reasoning!r}: use none, {words}, a budget, or a mapping")
-    return {"type": "adaptive"}, reasoning
+        raise _unsupported("reasoning", f"there is no effort {effort!r}: use none, {words}, a budget, or a mapping")
+    if effort == "none" or budget == 0:
+        return {"type": "disabled"}, None
+    thinking: JSONObject = {"type": "adaptive"} if budget is None else {"type": "enabled", "budget_tokens": budget}
+    if wanted.show is not None:
+        thinking["display"] = "summarized" if wanted.show else "omitted"
+    return thinking, effort
 
 
 def _tool(tool: Tool) -> JSONObject:
@@ -126,22 +216,38 @@ def _tool(tool: Tool) -> JSONObject:
 # ---------------------------------------------------------------- messages
 
 
-def _system_blocks(message: AIMessage) -> list[JSONObject]:
-    blocks = [_block(part) for part in message.parts if part != TextPart("")]  # an empty block is refused
+def _system(message: AIMessage, history: History) -> list[JSONObject]:
+    blocks = _blocks((part for part in message.parts if part != TextPart("")), history)  # an empty block is refused
     if any(block["type"] != "text" for block in blocks):
         raise _unsupported("messages", "a system message holds text only: put other parts into a user message")
     return blocks
 
 
-def _turn(message: AIMessage) -> JSONObject:
+def _turn(message: AIMessage, history: History) -> JSONObject | None:
+    """None for a message of which nothing can be sent."""
     role = "assistant" if message.role == "assistant" else "user"
     if not isinstance(message.content, str):
-        return {"role": role, "content": [_block(part) for part in message.content]}
+        blocks = _blocks(message.content, history)
+        return {"role": role, "content": blocks} if blocks or not message.content else None
     if message.role != "tool":
         return {"role": role, "content": message.content}
     if not message.name:
         raise _unsupported("messages", "a tool's answer needs the call's id: give it as name, or use ToolResultPart")
     return {"role": role, "content": [_block(ToolResultPart(message.name, message.content))]}
+
+
+def _blocks(parts: Iterable[Part], history: History) -> list[JSONObject]:
+    blocks: list[JSONObject] = []
+    for part in history.of(parts):
+        if isinstance(part, CacheBreakpoint):
+            if not blocks:
+                raise _unsupported("messages", "a cache breakpoint stands behind what it keeps: there is nothing yet")
+            blocks[-1] = blocks[-1] | {"cache_control": _ephemeral(part.ttl)}
+        elif isinstance(part, ReasoningPart) and part.signature is None and part.data is None:
+            history.drop("reasoning without the vendor's signature")
+        else:
+            blocks.append(_block(part))
+    return blocks
 
 
 def _block(part: Part) -> JSONObject:
@@ -163,10 +269,15 @@ def _block(part: Part) -> JSONObject:
         case ToolCall():
             return {"type": "tool_use", "id": part.id, "name": part.name, "input": arguments(part, provider=PROVIDER)}
         case ToolResultPart():
-            body = {"type": "tool_result", "tool_use_id": part.call_id, "content": part.content}
+            content = part.content if isinstance(part.content, str) else [_block(one) for one in part.content]
+            body = {"type": "tool_result", "tool_use_id": part.call_id, "content": content}
             return body | {"is_error": True} if part.is_error else body
+        case VendorPart(data=data):
+            return dict(data)
         case AudioPart():
             raise _unsupported("messages", "Messages takes no audio: send a transcript")
+        case CacheBreakpoint():
+            raise AssertionError("a breakpoint is a property of the block before it")
         case _:
             assert_never(part)
 

@@ -10,23 +10,49 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .._types import AIMessage, AIStreamChunk, GenerationConfig
+from .._types import AIMessage, AIStreamChunk, GenerationConfig, ModelInfo, Usage
 from ..errors import ProviderError, UndecodableEventError
+from ._shared import one_line
 
-__all__ = ("Codec", "Encoded", "SaidThenFailed", "StreamDecoder", "undecodable")
+__all__ = (
+    "Catalog",
+    "Codec",
+    "Counter",
+    "Embedded",
+    "Embedder",
+    "Encoded",
+    "SaidThenFailed",
+    "StreamDecoder",
+    "undecodable",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A request: `path` is put behind the base URL, `body` is JSON, `headers` beside the provider's own."""
+    """
+    A request.
+
+    Attributes:
+        path: put behind the base URL.
+        body: JSON; None where the method has none.
+        headers: beside the provider's own.
+        method: of HTTP.
+        dropped: what of the conversation this format cannot carry, and why: a sentence for each. Nothing that the
+            caller asked for in its options is ever here: that is an error.
+    """
 
     path: str
-    body: bytes = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "POST"
+    dropped: tuple[str, ...] = ()
 
 
 class SaidThenFailed(Exception):  # noqa: N818  # no error of ours: it carries one
-    """One event brought words and an error: first the words are handed on, then the error is raised."""
+    """
+    One event, or a whole answer, brought words (or usage) and an error: first the chunk is handed on, then the error is
+    raised.
+    """
 
     def __init__(self, chunk: AIStreamChunk, error: ProviderError) -> None:
         super().__init__(chunk, error)
@@ -38,7 +64,8 @@ class StreamDecoder(Protocol):
 
     def feed(self, event: str, data: str) -> AIStreamChunk | None:
         """
-        Take one server-sent event: its `event` field ("message" where the line was missing) and its joined data.
+        Take one server-sent event: its `event` field ("message" where the line was missing) and its joined data. In
+        JSON lines an event is a line, named "message".
 
         Returns:
             A chunk for whatever the event brought, or None for one that carries nothing (pings, unknown types).
@@ -61,6 +88,11 @@ class Codec(Protocol):
         """The provider's name, for errors."""
         ...
 
+    @property
+    def stream_type(self) -> str:
+        """The media type of its streams: `framing.SSE` or `framing.NDJSON`."""
+        ...
+
     def encode(self, messages: Sequence[AIMessage], config: GenerationConfig, *, model: str, stream: bool) -> Encoded:
         """
         The request for `messages`.
@@ -74,9 +106,11 @@ class Codec(Protocol):
         """A fresh decoder for one stream."""
         ...
 
-    def decode_body(self, body: bytes, *, request_id: str | None = None) -> AIStreamChunk:
+    def decode_body(self, body: bytes, *, request_id: str | None = None) -> Sequence[AIStreamChunk]:
         """
-        A whole JSON answer (`stream=False`) as one chunk with content, finish reason, usage and `meta.raw_response`.
+        A whole JSON answer (`stream=False`) as the chunks that its stream would have brought, in the same order.
+
+        The last one has finish reason, usage and `meta.raw_response`.
 
         Raises:
             UndecodableEventError: the body is not what the format allows.
@@ -98,10 +132,95 @@ class Codec(Protocol):
         ...
 
 
+# ---------------------------------------------------------------- beside chat
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors of one request, in the order of its texts."""
+
+    vectors: Sequence[tuple[float, ...]]
+    model: str | None = None
+    usage: Usage | None = None
+
+
+class Embedder(Protocol):
+    """One vendor's format for vectors."""
+
+    @property
+    def batch(self) -> int:
+        """Most texts that one request takes."""
+        ...
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        model: str,
+        dimensions: int | None,
+        task: str | None,
+        extra: Mapping[str, object] | None,
+    ) -> Encoded:
+        """
+        The request for at most `batch` texts.
+
+        Raises:
+            UnsupportedOptionError: an option that this format has no place for.
+        """
+        ...
+
+    def decode(self, body: bytes, *, count: int, request_id: str | None = None) -> Embedded:
+        """
+        The vectors of `count` texts.
+
+        Raises:
+            UndecodableEventError: the body is not what the format allows, or has another number of vectors.
+        """
+        ...
+
+
+class Counter(Protocol):
+    """One vendor's way to count the tokens of a conversation before it is sent."""
+
+    def encode(self, messages: Sequence[AIMessage], config: GenerationConfig, *, model: str) -> Encoded:
+        """The request. Options that cost no tokens are left out. Raises as `Codec.encode`."""
+        ...
+
+    def decode(self, body: bytes, *, request_id: str | None = None) -> int:
+        """
+        Tokens of input.
+
+        Raises:
+            UndecodableEventError: the body is not what the format allows.
+        """
+        ...
+
+
+class Catalog(Protocol):
+    """One vendor's list of models, page by page."""
+
+    def encode(self, cursor: str | None) -> Encoded:
+        """The request for the first page, or for the one behind `cursor`."""
+        ...
+
+    def decode(self, body: bytes, *, request_id: str | None = None) -> tuple[Sequence[ModelInfo], str | None]:
+        """
+        The models of a page, and the cursor of the next; None at the end.
+
+        Raises:
+            UndecodableEventError: the body is not what the format allows.
+        """
+        ...
+
+
+# ---------------------------------------------------------------- errors
+
+
 def undecodable(provider: str, data: str, cause: Exception, *, request_id: str | None = None) -> UndecodableEventError:
     """The error for an event that is not what the format allows; shows its first 80 characters."""
+    why = one_line(str(cause))[:200]  # it may quote the event
     error = UndecodableEventError(
-        f"{provider}: an event cannot be decoded ({cause}): {data[:80]!r}{'...' if len(data) > 80 else ''}. "
+        f"{provider}: an event cannot be decoded ({why}): {data[:80]!r}{'...' if len(data) > 80 else ''}. "
         "The text so far is in .partial_content; the request may be sent again.",
         provider=provider,
         status=200,

@@ -3,7 +3,8 @@ Gemini's refusals, over HTTP and inside a stream, as typed errors.
 
 The body is a google.rpc.Status: `error.status` names a canonical code, `error.details` carry ErrorInfo (a reason),
 QuotaFailure (which quota) and RetryInfo (how long to wait). The class is looked up by reason, then by status word, then
-by HTTP status; a quota that a day or a plan gives is told apart from a rate by its id and its value.
+by HTTP status; a quota that a day or a plan gives is told apart from a rate by its id and its value. Google's other
+endpoints answer in this form, too.
 Source: google/rpc/error_details.proto, the vendor's SDK, recorded refusals, 2026-11.
 """
 
@@ -32,15 +33,18 @@ from ..errors import (
 from ._refusal import RateFacts, refusal, should_retry, status_class
 from ._shared import as_count, as_map, as_text, error_text, load
 
-__all__ = ("typed_error",)
+__all__ = ("is_status", "typed_error")
 
-CLASSES: Final[Mapping[str, type[ProviderError]]] = {
-    # ErrorInfo.reason
+# By ErrorInfo.reason.
+REASONS: Final[Mapping[str, type[ProviderError]]] = {
     "API_KEY_INVALID": AuthenticationError,  # a 400
     "ACCESS_TOKEN_EXPIRED": AuthenticationError,
     "CREDENTIALS_MISSING": AuthenticationError,
     "BILLING_DISABLED": QuotaExceededError,
-    # error.status
+}
+
+# By error.status: all of google.rpc.Code.
+STATUSES: Final[Mapping[str, type[ProviderError]]] = {
     "INVALID_ARGUMENT": InvalidRequestError,
     "FAILED_PRECONDITION": InvalidRequestError,
     "OUT_OF_RANGE": InvalidRequestError,
@@ -69,7 +73,11 @@ WORDS: Final[tuple[tuple[type[ProviderError], str, type[ProviderError]], ...]] =
     (InvalidRequestError, "location is not supported", PermissionDeniedError),
     (InvalidRequestError, "free tier is not available", PermissionDeniedError),
     (InvalidRequestError, "blocked by safety", ContentRefusedError),
+    (PermissionDeniedError, "unregistered callers", AuthenticationError),  # no key at all
+    (PermissionDeniedError, "reported as leaked", AuthenticationError),
     (RateLimitError, "limit: 0,", QuotaExceededError),  # the plan gives none of this model
+    (RateLimitError, "limit: 0 ", QuotaExceededError),
+    (RateLimitError, "per day", QuotaExceededError),
     (RateLimitError, "credits are depleted", QuotaExceededError),
     (RateLimitError, "spending cap", QuotaExceededError),
     (RateLimitError, "spend cap", QuotaExceededError),
@@ -78,6 +86,11 @@ WORDS: Final[tuple[tuple[type[ProviderError], str, type[ProviderError]], ...]] =
 _DIMENSIONS: Final = (("inputtoken", "input_tokens"), ("token", "tokens"), ("request", "requests"))
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 _REQUEST_IDS: Final = ("x-request-id", "request-id", "x-goog-request-id")  # gateways'; the vendor sends none
+
+
+def is_status(error: Mapping[str, object]) -> bool:
+    """Whether this `error` is a google.rpc.Status: it has a canonical code beside its number."""
+    return as_text(error.get("status")) in STATUSES and isinstance(error.get("code"), int)
 
 
 def typed_error(
@@ -101,9 +114,10 @@ def typed_error(
     error = as_map(told)
     details = error.get("details")
     details = [as_map(item) for item in details] if isinstance(details, list) else []
-    reason = as_text(_detail(details, "ErrorInfo").get("reason"))
+    info = _detail(details, "ErrorInfo")
+    reason = as_text(info.get("reason"))
     words = error_text(body)
-    violations = _violations(details)
+    violations = _violations(details, as_map(info.get("metadata")))
     kind = _kind(status, error, reason, words, violations, is_error=bool(told))
     by_header = parse_retry_after(headers, now=now or 0.0) if kind.RETRYABLE and status >= 400 else None
     rate, retry_after = None, by_header
@@ -139,8 +153,10 @@ def _kind(
         return RedirectError
     if status < 400 and not is_error:
         return UnexpectedResponseError
-    kind = CLASSES.get(reason or "") or CLASSES.get(as_text(error.get("status")) or "")
-    if kind is None:
+    kind = REASONS.get(reason or "") or STATUSES.get(as_text(error.get("status")) or "")
+    if kind is InvalidRequestError and 400 < status < 500:
+        kind = status_class(status)  # gateways give this word with statuses that say more
+    elif kind is None:
         # In a stream the status is 200, and the error's own number says what it would have been.
         number = status if status >= 400 else as_count(error.get("code")) or 500
         kind = status_class(number) if number >= 400 else ServerError
@@ -159,9 +175,15 @@ def _detail(details: Sequence[Mapping[str, object]], name: str) -> Mapping[str, 
     return next((item for item in details if str(item.get("@type")).endswith(f".{name}")), {})
 
 
-def _violations(details: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
+def _violations(details: Sequence[Mapping[str, object]], metadata: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """The quotas that were hit, as QuotaFailure names them, or else the one that ErrorInfo's metadata name."""
     found = _detail(details, "QuotaFailure").get("violations")
-    return [as_map(item) for item in found] if isinstance(found, list) else []
+    if isinstance(found, list):
+        return [as_map(item) for item in found]
+    if "quota_limit" not in metadata:
+        return []
+    names = (("quotaId", "quota_limit"), ("quotaMetric", "quota_metric"), ("quotaValue", "quota_limit_value"))
+    return [{name: metadata.get(key) for name, key in names}]
 
 
 def _dimension(violations: Sequence[Mapping[str, object]]) -> tuple[str | None, float | None]:

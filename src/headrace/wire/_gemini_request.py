@@ -14,18 +14,22 @@ from urllib.parse import quote
 from .._types import (
     AIMessage,
     AudioPart,
+    CacheBreakpoint,
     DocumentPart,
     GenerationConfig,
     ImagePart,
     Part,
+    Reasoning,
     ReasoningPart,
     TextPart,
     Tool,
     ToolCall,
     ToolResultPart,
+    VendorPart,
 )
 from ..errors import UnsupportedOptionError
 from ._codec import Encoded
+from ._history import History
 from ._shared import arguments, dump, inline
 
 __all__ = ("encode",)
@@ -43,6 +47,10 @@ _FIELDS: Final[Mapping[str, str]] = {  # GenerationConfig: generationConfig
     "top_k": "topK",
     "seed": "seed",
 }
+# What stands in for the signature of a call that another vendor's model made: models that think refuse a call without
+# one, and take this word of the vendor's guide to thought signatures for a conversation that was moved.
+NO_SIGNATURE: Final = "skip_thought_signature_validator"
+
 _MODES: Final[Mapping[str, str]] = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
@@ -52,9 +60,11 @@ def encode(messages: Sequence[AIMessage], config: GenerationConfig, *, model: st
     system = [part for message in messages if message.role == "system" for part in _system_parts(message)]
     if system:
         body["systemInstruction"] = {"parts": system}
+    history = History(PROVIDER)
     turns = [message for message in messages if message.role != "system"]
     names = {part.id: part.name for message in turns for part in message.parts if isinstance(part, ToolCall)}
-    body["contents"] = [_turn(message, names) for message in turns]
+    contents = [_turn(message, names, history) for message in turns]
+    body["contents"] = [content for content in contents if content["parts"] or len(contents) == 1]
     if config.tools is not None:
         body["tools"] = [{"functionDeclarations": [_tool(tool) for tool in config.tools]}]
     if (choice := config.tool_choice) is not None:
@@ -62,15 +72,32 @@ def encode(messages: Sequence[AIMessage], config: GenerationConfig, *, model: st
         if choice not in _MODES:
             calling["allowedFunctionNames"] = [choice]
         body["toolConfig"] = {"functionCallingConfig": calling}
+    if config.parallel_tool_calls is not None:
+        raise _unsupported("parallel_tool_calls", "how many calls an answer holds cannot be chosen here: leave it out")
+    if config.metadata is not None:
+        raise _unsupported("metadata", "generateContent keeps no metadata: leave it out")
+    if config.cache is not None:
+        if config.cache.name is None or config.cache.key is not None or config.cache.ttl is not None:
+            raise _unsupported("cache", "a prompt cache is one that was made before: give its name, and no more")
+        body["cachedContent"] = config.cache.name
+    if config.service_tier is not None:
+        body["serviceTier"] = config.service_tier
     if generation := _generation(config):
         body["generationConfig"] = generation
     for name, value in (config.extra or {}).items():
         # Half of a call's own options live in generationConfig: what is put over it must not wipe them out.
         both = name == "generationConfig" and isinstance(value, Mapping)
         body[name] = generation | dict(value) if both and isinstance(value, Mapping) else value
+    settings = body.get("generationConfig")
+    if isinstance(settings, Mapping) and settings.get("candidateCount", 1) != 1:
+        raise _unsupported("extra", "a response is one answer: make n calls in place of candidateCount > 1")
     # quote(): a model's name is data, and must not reach another address.
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-    return Encoded(f"/models/{quote(model.removeprefix('models/'), safe='')}:{method}", dump(body, provider=PROVIDER))
+    return Encoded(
+        f"/models/{quote(model.removeprefix('models/'), safe='')}:{method}",
+        dump(body, provider=PROVIDER),
+        dropped=history.dropped,
+    )
 
 
 def _generation(config: GenerationConfig) -> JSONObject:
@@ -89,17 +116,26 @@ def _generation(config: GenerationConfig) -> JSONObject:
     return body
 
 
-def _thinking(reasoning: str | int | Mapping[str, object]) -> Mapping[str, object]:
-    if isinstance(reasoning, Mapping):
-        return reasoning
-    if isinstance(reasoning, int):
-        return {"thinkingBudget": reasoning}
-    if reasoning == "none":
-        return {"thinkingBudget": 0}
-    if reasoning not in LEVELS:
+def _thinking(wanted: str | int | Reasoning | Mapping[str, object]) -> Mapping[str, object]:
+    if isinstance(wanted, Mapping):
+        return wanted
+    if not isinstance(wanted, Reasoning):
+        wanted = Reasoning(effort=wanted) if isinstance(wanted, str) else Reasoning(budget=wanted)
+    if wanted.effort not in {None, "none", *LEVELS}:
         words = ", ".join(LEVELS)
-        raise _unsupported("reasoning", f"there is no level {reasoning!r}: use none, {words}, a budget, or a mapping")
-    return {"thinkingLevel": reasoning.upper()}
+        raise _unsupported(
+            "reasoning", f"there is no level {wanted.effort!r}: use none, {words}, a budget, or a mapping"
+        )
+    body: JSONObject = {}
+    if wanted.effort == "none":
+        body["thinkingBudget"] = 0
+    elif wanted.budget is not None:
+        body["thinkingBudget"] = wanted.budget
+    elif wanted.effort is not None:
+        body["thinkingLevel"] = wanted.effort.upper()
+    if wanted.show is not None:
+        body["includeThoughts"] = wanted.show
+    return body
 
 
 def _tool(tool: Tool) -> JSONObject:
@@ -121,23 +157,26 @@ def _system_parts(message: AIMessage) -> list[JSONObject]:
     return [{"text": part.text} for part in message.parts if isinstance(part, TextPart) and part.text]
 
 
-def _turn(message: AIMessage, names: Mapping[str, str]) -> JSONObject:
+def _turn(message: AIMessage, names: Mapping[str, str], history: History) -> JSONObject:
     if message.role == "tool" and isinstance(message.content, str):
         result = ToolResultPart(message.name or "", message.content)
         return {"role": "user", "parts": [_part(result, names)]}
+    role = "model" if message.role == "assistant" else "user"
     parts: list[JSONObject] = []
     signature: str | None = None
-    for part in message.parts:
+    for part in history.own(message):
         if isinstance(part, ReasoningPart) and not part.text and part.signature is not None and part.data is None:
             signature = part.signature  # a bare signature belongs to the part behind it: a call, or the last words
             continue
         body = _part(part, names)
         if signature is not None:
             body["thoughtSignature"], signature = signature, None
+        elif isinstance(part, ToolCall) and part.origin not in {None, PROVIDER}:
+            body["thoughtSignature"] = NO_SIGNATURE
         parts.append(body)
     if signature is not None:
         parts.append({"text": "", "thoughtSignature": signature})
-    return {"role": "model" if message.role == "assistant" else "user", "parts": parts}
+    return {"role": role, "parts": parts}
 
 
 def _part(part: Part, names: Mapping[str, str]) -> JSONObject:
@@ -156,6 +195,10 @@ def _part(part: Part, names: Mapping[str, str]) -> JSONObject:
             return {"functionCall": {"id": part.id} | body if part.id else body}
         case ToolResultPart():
             return _result(part, names)
+        case VendorPart(data=data):
+            return dict(data)
+        case CacheBreakpoint():
+            raise AssertionError("breakpoints are left out of the history")
         case _:
             assert_never(part)
 
@@ -183,7 +226,10 @@ def _result(part: ToolResultPart, names: Mapping[str, str]) -> JSONObject:
             f"a tool's answer needs the tool's name, and no call {part.call_id!r} stands before it: "
             "give ToolResultPart(name=...)",
         )
-    body: JSONObject = {"name": name, "response": {"error" if part.is_error else "output": part.content}}
+    body: JSONObject = {"name": name, "response": {"error" if part.is_error else "output": part.text}}
+    if not isinstance(part.content, str):
+        media = [_media(one) for one in part.content if not isinstance(one, TextPart)]
+        body |= {"parts": media} if media else {}
     return {"functionResponse": {"id": part.call_id} | body if part.call_id and not by_name else body}
 
 

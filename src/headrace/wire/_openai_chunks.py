@@ -115,9 +115,10 @@ def read_content(delta: Delta) -> tuple[str, str, list[Mapping[str, object]]]:
     content, extra = delta.content, list[Mapping[str, object]]()
     thoughts = delta.reasoning_content or delta.reasoning or ""
     details = delta.reasoning_details
-    # They repeat the words, and may hold what the words lack: signatures, which must go back with the next turn.
-    if details and (not thoughts or any(detail.get("signature") or detail.get("data") for detail in details)):
-        extra.append({"reasoning_details": details})
+    if details:  # they repeat the words, where there are any, and may hold what those lack: signatures
+        thoughts = thoughts or "".join(_text(detail) or _text(detail, "summary") for detail in details)
+        if any(detail.get("signature") or detail.get("data") for detail in details):
+            extra.append({"reasoning_details": details})
     if isinstance(content, str):
         return content, thoughts, extra
     if isinstance(content, dict):  # Cloudflare, for an answer by schema
@@ -135,8 +136,8 @@ def read_content(delta: Delta) -> tuple[str, str, list[Mapping[str, object]]]:
     return "".join(words), thoughts, extra
 
 
-def _text(part: Mapping[str, object]) -> str:
-    text = part.get("text")
+def _text(part: Mapping[str, object], field: str = "text") -> str:
+    text = part.get(field)
     return text if isinstance(text, str) else ""
 
 
@@ -168,6 +169,9 @@ class ToolCalls:
         self._known: dict[int | str, _Call] = {}
         self._count = 0
         self._last: int | str = ""
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def take(self, delta: Delta) -> tuple[ToolCallDelta, ...]:
         pieces = [self._piece(call.index, call.id or "", call.function) for call in delta.tool_calls or ()]

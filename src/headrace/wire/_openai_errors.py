@@ -3,6 +3,7 @@ Refusals of OpenAI and of the many servers that speak its formats, over HTTP and
 
 One table decides, first row that fits: by status, by the vendor's code or type, by wording where there is no code. An
 error may be an object, a string, a list, `{"detail": ...}`, JSON inside a JSON string, HTML, cut, or nothing.
+What is a google.rpc.Status, of Gemini's endpoint for this format, is read by Gemini's table.
 Knows no vendor by name. Sources, read 2026-11: OpenAI's error-code page; xAI, OpenRouter, Mistral, Moonshot, Z.ai, Groq
 and llama.cpp as their servers answer; the sentences are gRPC's descriptions of its codes, which xAI sends as `code`.
 """
@@ -31,6 +32,7 @@ from ..errors import (
     ServerError,
     UnexpectedResponseError,
 )
+from . import _gemini_errors
 from ._refusal import RateFacts, refusal, should_retry, status_class
 from ._shared import as_map, as_text, error_text, load
 
@@ -71,7 +73,16 @@ RULES: Final = (
             " exceeded_current_quota_error insufficient_balance"
             " 1113 1308 1309 1310 1311 1312 1313 1314 1315 1316 1317 1318 1319 1320 1321"  # Z.ai: balance and plans
         ),
-        _wording(r"exceeded your current quota", r"insufficient (balance|credit)", r"(used|out of) .{0,20}credits"),
+        _wording(
+            r"exceeded your current quota(?!.*retry in [0-9])",  # Google says this of every limit
+            r"insufficient (balance|credit)",
+            r"(used|out of) .{0,20}credits",
+            r"key limit exceeded",  # OpenRouter: what the key may spend
+            r"\b(on [a-z ]{1,20}|limit of .{1,30}) per day\b",
+            r"per[ -]day limit",
+            r"-per-day\b",
+            r"\b(daily|monthly) .{0,20}(limit|quota|allocation)",
+        ),
         frozenset({None, 400, 403, 429}),
     ),
     Rule(
@@ -89,7 +100,8 @@ RULES: Final = (
             r"max(imum)? (context|prompt) length",
             r"available context size",
             r"context (window|length) (exceeded|is)",
-            r"prompt is too long",
+            r"(exceeds?|greater than|longer than) .{0,30}context (window|length)",
+            r"(prompt|input) is too long",
             r"reduce the length of the messages",
         ),
         worded=_REFUSED,
@@ -98,7 +110,7 @@ RULES: Final = (
         ContentRefusedError,
         codes=_words(
             "content_filter content_policy_violation responsibleaipolicyviolation moderation_blocked invalid_prompt"
-            " moderation"
+            " moderation bio_policy misalignment_policy_violation image_content_policy_violation"
         ),
         wording=_wording(r"content management policy", r"flagged as potentially", r"violates usage guidelines"),
         worded=frozenset({None, 400, 403}),
@@ -148,7 +160,13 @@ RULES: Final = (
     Rule(
         InvalidRequestError,
         frozenset(range(400, 500)) - {408},
-        _words("invalid_request_error bad_request unsupported_value invalid_value")
+        _words(
+            "invalid_request_error bad_request unsupported_value invalid_value"
+            # In mid-stream these have no type beside them, as the same ones have over HTTP.
+            " data_residency_mismatch invalid_image invalid_image_format invalid_image_mode invalid_image_url"
+            " invalid_base64_image image_too_large image_too_small image_parse_error image_file_too_large"
+            " image_file_not_found unsupported_image_media_type empty_image_file failed_to_download_image"
+        )
         | {"client specified an invalid argument"},
     ),
 )
@@ -166,6 +184,7 @@ class _Told:
     codes: frozenset[str] = frozenset()
     status: int | None = None
     headers: Mapping[str, str] | None = None
+    is_google: bool = False
 
 
 def has_error(value: object) -> bool:
@@ -204,6 +223,7 @@ def _read(body: str) -> tuple[_Told, bool]:
         codes=frozenset(name.lower() for name in said),
         status=next((int(number) for number in numbers if number and _STATUS.fullmatch(number)), None),
         headers=_text_map(metadata.get("headers")),
+        is_google=_gemini_errors.is_status(error),
     ), found
 
 
@@ -235,8 +255,14 @@ def typed_error(
     Never raises. `headers` have lower-case names, `now` is in Unix seconds.
     """
     told, found = _read(body)
+    if told.is_google:
+        return _gemini_errors.typed_error(
+            provider, body, status=status, headers=headers, request_id=request_id, now=now
+        )
     kind = _kind(told, status, is_error=is_error or found)
-    rate, needed, retry_after = None, None, parse_retry_after(headers, now=now or 0.0) if status >= 400 else None
+    rate, needed, retry_after = None, None, None
+    if status >= 400 and (kind.RETRYABLE or kind is QuotaExceededError):
+        retry_after = parse_retry_after(headers, now=now or 0.0)
     if issubclass(kind, RateLimitError | QuotaExceededError):
         rate, needed = _rate_facts(told, headers, now)
         retry_after = _wait(told, headers, rate, now or 0.0) if retry_after is None else retry_after
@@ -246,7 +272,7 @@ def typed_error(
         words=told.words,
         status=status,
         code=told.code,
-        request_id=headers.get("x-request-id") or request_id,
+        request_id=headers.get("x-request-id") or headers.get("request-id") or request_id,
         retry_after=retry_after,
         retryable=should_retry(headers, kind, told.status or status if status == 200 else status),
         rate=rate,

@@ -141,11 +141,13 @@ def refusal(
             facts.append(
                 f"limit {_figure(rate.limit)} {rate.dimension}" if rate.limit else f"limit of {rate.dimension}"
             )
-        then = f"Come back in {_figure(retry_after)} s." if retry_after is not None else "When to come back is unsaid."
-    elif retry_after is not None:
+        then = "The same request may succeed later; when is unsaid."
+    if retry_after is not None:
         then = f"Come back in {_figure(retry_after)} s."
     if kind.RETRYABLE and retryable is False:
         then = "The vendor asks that the same request is not sent again."
+    elif retryable and not kind.RETRYABLE:
+        then = "The same request may be sent again."
     if request_id:
         facts.append(f"request {one_line(request_id)[:80]}")
     message = f"{provider}: {what}{': ' if words else ''}{words.rstrip('.')} ({', '.join(facts)}). {then}"

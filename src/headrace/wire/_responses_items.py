@@ -1,5 +1,5 @@
 """
-What an event and an output item of the Responses API hold: their fields, their words, their tool calls.
+What an event and an output item of the Responses API hold: their fields, their words, what they are as parts.
 
 Only what is read has a field; msgspec skips the rest without building it, above all the request that every `response`
 repeats. Knows no streams, no errors, no usage. Source: OpenAI's API reference and SDK types, 2026-11.
@@ -12,10 +12,22 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
-from .._types import ToolCallDelta
-from ._shared import as_map
+from .._types import Citation, ReasoningPart, ResponsePart, TextPart, VendorPart
+from ._openai_parts import citation, image
+from ._shared import as_map, as_text
 
-__all__ = ("NO_INDEX", "Calls", "Event", "Item", "Response", "decode_event", "decode_plain", "decode_type", "read_item")
+__all__ = (
+    "FRAMES",
+    "NO_INDEX",
+    "Event",
+    "Item",
+    "Response",
+    "decode_event",
+    "decode_plain",
+    "decode_type",
+    "frame",
+    "read_item",
+)
 
 NO_INDEX: Final = -1  # for a server that does not say to which item an event belongs
 
@@ -35,6 +47,7 @@ class Event(msgspec.Struct, gc=False):
     """The fields of all events that are read."""
 
     delta: str | None = None
+    text: str | None = None
     arguments: str | None = None
     output_index: int | None = None
     item_id: str | None = None
@@ -74,53 +87,86 @@ WordKind: TypeAlias = Literal["content", "reasoning", "refusal"]
 
 
 class Item:
-    """What an item of the output brings. `extra` has its objects for which there is no field, as they are."""
+    """
+    What an item of the output brings.
 
-    __slots__ = ("annotations", "extra", "is_call", "logprobs", "words")
+    Attributes:
+        words: by their kind.
+        citations: the sources of the words.
+        parts, extra: what is no words and no call: with a type, and as it came.
+        length: how many characters of content it has.
+    """
+
+    __slots__ = ("citations", "extra", "is_call", "length", "logprobs", "parts", "words")
 
     def __init__(self) -> None:
         self.words: dict[WordKind, str] = {"content": "", "reasoning": "", "refusal": ""}
-        self.annotations: list[Mapping[str, object]] = []
-        self.logprobs: list[Mapping[str, object]] = []
+        self.citations: list[Citation] = []
+        self.parts: list[ResponsePart] = []
         self.extra: list[Mapping[str, object]] = []
+        self.logprobs: list[Mapping[str, object]] = []
         self.is_call = False
+        self.length = 0
 
 
-def read_item(item: Mapping[str, object]) -> Item:
+def read_item(item: Mapping[str, object], *, provider: str, base: int) -> Item:
     """
     An item that is whole.
 
-    Calls of hosted tools, images, and what will be invented yet are handed on as they are. A call of a custom tool is
-    too: its input is text of any grammar, and in an answer of xAI's it is a call that xAI has run already.
+    Calls of hosted tools, and what will be invented yet, are handed on as they are. A call of a custom tool is too: its
+    input is text of any grammar, and in an answer of xAI's it is a call that xAI has run already.
+
+    Args:
+        base: how many characters of content came before it.
     """
     found = Item()
     match item.get("type"):
         case "message":
             for part in _objects(item.get("content")):
-                _read_part(part, found)
+                _read_part(part, found, base)
         case "reasoning":
-            found.words["reasoning"] = _texts(item.get("summary")) + _texts(item.get("content"))
-            if item.get("encrypted_content"):  # it must go back with the next turn
+            text = found.words["reasoning"] = _texts(item.get("summary")) + _texts(item.get("content"))
+            if item.get("encrypted_content"):  # it must go back with the next turn; without, it is not taken back
                 found.extra.append(item)
+                shared = ReasoningPart(text, origin=provider) if text else None
+                found.parts.append(VendorPart(provider, item, shared))
         case "function_call":
             found.is_call = True
-            if item.get("namespace"):  # it must go back with the call
+            if item.get("namespace"):
                 found.extra.append(item)
+        case "image_generation_call":
+            found.extra.append(item)
+            made = image(item.get("result"), f"image/{as_text(item.get('output_format')) or 'png'}")
+            found.parts.append(VendorPart(provider, item, made))
         case _:
             found.extra.append(item)
+            found.parts.append(VendorPart(provider, item))
     return found
 
 
-def _read_part(part: Mapping[str, object], found: Item) -> None:
+def _read_part(part: Mapping[str, object], found: Item, base: int) -> None:
     match part.get("type"):
         case "output_text" | "text":
-            found.words["content"] += _string(part.get("text"))
-            found.annotations += _objects(part.get("annotations"))
+            text = _string(part.get("text"))
+            found.citations += [citation(raw, base=base + found.length) for raw in _objects(part.get("annotations"))]
+            found.words["content"] += text
+            found.length += len(text)
             found.logprobs += _objects(part.get("logprobs"))
         case "refusal":
             found.words["refusal"] += _string(part.get("refusal"))
         case _:
             found.extra.append(part)
+
+
+# What of an item is neither words nor a call's own, and must go back with them.
+FRAMES: Final[Mapping[str, tuple[str, ...]]] = {"message": ("phase",), "function_call": ("namespace", "caller")}
+
+
+def frame(item: Mapping[str, object], *, provider: str) -> tuple[VendorPart, ...]:
+    """A part that stands before the words or the call of an item, if there is more to it. To others it says nothing."""
+    kind = as_text(item.get("type")) or ""
+    told = {key: item[key] for key in FRAMES.get(kind, ()) if item.get(key)}
+    return (VendorPart(provider, {"type": kind, **told}, TextPart("")),) if told else ()
 
 
 def _objects(value: object) -> list[Mapping[str, object]]:
@@ -133,68 +179,3 @@ def _string(value: object) -> str:
 
 def _texts(parts: object) -> str:
     return "".join(_string(part.get("text")) for part in _objects(parts))
-
-
-# ---------------------------------------------------------------- tool calls
-
-
-class _Call(msgspec.Struct, gc=False):
-    """What of a call has been said: its number among the calls, its id and name, whether there were arguments."""
-
-    number: int
-    id: str = ""
-    name: str = ""
-    spoken: bool = False
-    ended: bool = False
-
-
-class Calls:
-    """
-    The function calls of one answer, and what of each has been told.
-
-    An event belongs to a call by its place in the output, else by its item's id: there are servers that leave out the
-    first, and servers that make up the second anew for each event.
-    """
-
-    __slots__ = ("_known",)
-
-    def __init__(self) -> None:
-        self._known: dict[int | str, _Call] = {}
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def began(self, index: int, item: Mapping[str, object]) -> ToolCallDelta | None:
-        """An item was added. Its arguments come in pieces, or with its end."""
-        return self._piece(self._call(index, item.get("id")), item)
-
-    def arguments(self, index: int, ident: str | None, text: str, *, whole: bool = False) -> ToolCallDelta | None:
-        """A piece of the arguments, or the `whole` of them, which says nothing new after pieces."""
-        call = self._call(index, ident)
-        return self._piece(call, {}, "" if whole and call.spoken else text)
-
-    def ended(self, index: int, item: Mapping[str, object]) -> ToolCallDelta | None:
-        """An item is done: the rest of its call. One that was cut by a limit is done as well, but has not ended."""
-        call = self._call(index, item.get("id"))
-        text = "" if call.spoken else _string(item.get("arguments"))
-        return self._piece(call, item, text, ended=item.get("status") != "incomplete")
-
-    def _call(self, index: int, ident: object) -> _Call:
-        key = index if index != NO_INDEX else _string(ident)
-        call = self._known.get(key)
-        if call is None:
-            call = self._known[key] = _Call(len(self._known))
-        return call
-
-    def _piece(
-        self, call: _Call, item: Mapping[str, object], arguments: str = "", *, ended: bool = False
-    ) -> ToolCallDelta | None:
-        ident = "" if call.id else _string(item.get("call_id"))
-        name = "" if call.name else _string(item.get("name"))
-        ended = ended and not call.ended
-        if not (ident or name or arguments or ended):
-            return None
-        call.id, call.name = call.id or ident, call.name or name
-        call.spoken |= bool(arguments)
-        call.ended |= ended
-        return ToolCallDelta(call.number, ident, name, arguments, ended)

@@ -10,16 +10,17 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import msgspec
 
-from .._types import AIStreamChunk, AudioPart, ChunkMeta, DocumentPart, ImagePart, ToolCall, Usage, UsageSource
+from .._types import AudioPart, DocumentPart, ImagePart, ToolCall, Usage, UsageSource
 from ..errors import CallerError, UnsupportedOptionError
 
 __all__ = (
+    "ITEMS",
     "MALFORMED",
     "arguments",
     "as_count",
@@ -30,9 +31,11 @@ __all__ = (
     "dump",
     "error_text",
     "inline",
-    "joined",
+    "is_deep",
     "load",
     "one_line",
+    "schema_name",
+    "schema_of",
     "usage",
 )
 
@@ -41,6 +44,24 @@ MALFORMED: Final = (msgspec.DecodeError, UnicodeError, RecursionError, ValueErro
 
 
 # ---------------------------------------------------------------- reading
+
+ITEMS: Final = 10_000  # calls, blocks or other items of one answer; the longest agents' answers have some hundreds
+DEPTH: Final = 100  # levels of JSON that are kept; the deepest answer recorded has 17, a pickle takes about 300
+_STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_BRACKET: Final = re.compile(r"[\[{\]}]")
+
+
+def is_deep(data: str | bytes) -> bool:
+    """Whether this JSON is deeper than `DEPTH`: what is handed on a caller can copy, compare, print and pickle."""
+    text = data if isinstance(data, str) else data.decode("latin-1")  # brackets and quotes are the same there
+    if text.count("{") + text.count("[") <= DEPTH:
+        return False
+    depth = 0
+    for bracket in _BRACKET.finditer(_STRING.sub("", text)):
+        depth += 1 if bracket[0] in "{[" else -1
+        if depth > DEPTH:
+            return True
+    return False
 
 
 def load(text: str | bytes) -> object:
@@ -96,21 +117,6 @@ def usage(
     }
 
 
-def joined(chunks: Iterable[AIStreamChunk | None], meta: ChunkMeta) -> AIStreamChunk:
-    """The chunks of a whole answer as one, with their last usage and finish reason."""
-    found = [chunk for chunk in chunks if chunk is not None]
-    return AIStreamChunk(
-        "".join(chunk.content for chunk in found),
-        is_final=True,
-        usage=next((chunk.usage for chunk in reversed(found) if chunk.usage is not None), None),
-        reasoning="".join(chunk.reasoning for chunk in found),
-        tool_calls=tuple(call for chunk in found for call in chunk.tool_calls),
-        finish_reason=next((chunk.finish_reason for chunk in reversed(found) if chunk.finish_reason), None),
-        extra=tuple(item for chunk in found for item in chunk.extra),
-        meta=meta,
-    )
-
-
 # ---------------------------------------------------------------- requests
 
 Media: TypeAlias = ImagePart | DocumentPart | AudioPart
@@ -148,6 +154,22 @@ def inline(part: Media, *, provider: str) -> tuple[str, str] | None:
             option="messages",
         )
     return part.media_type, base64_text(source)
+
+
+def schema_of(wanted: object) -> Mapping[str, object]:
+    """The JSON schema of a `response_format`. Whoever encodes makes a schema of a type first."""
+    if not isinstance(wanted, Mapping):
+        raise TypeError(f"response_format is {wanted!r}: a JSON schema as a mapping is due here")
+    return wanted
+
+
+def schema_name(schema: Mapping[str, object]) -> str:
+    """A name for a schema that vendors take: its title, of letters, digits, `_` and `-`."""
+    title = schema.get("title")
+    return (_NO_NAME.sub("_", title)[:64] if isinstance(title, str) else "") or "response"
+
+
+_NO_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
 def arguments(call: ToolCall, *, provider: str) -> object:

@@ -4,7 +4,8 @@ The Anthropic Messages format: requests out, events, whole answers and refusals 
 Grammar of a stream: `message_start`, then content blocks (start, deltas, stop), `message_delta` with the stop reason,
 `message_stop`. Only the last is proof of the end, so the stop reason is held back until then. `ping` and unknown events
 are skipped; deltas and blocks without a field of their own are handed on as `chunk.extra`, in the vendor's words plus
-the block's `index`. Knows no sockets, no clock, no retries, no models.
+the block's `index`. What must go back unchanged in the next turn (thinking with its signature, tools that the vendor
+runs) is a part as well, once its block has ended. Knows no sockets, no clock, no retries, no models.
 Source: the streaming page and the vendor's SDK types, anthropic-version 2026-10-21.
 """
 
@@ -15,13 +16,26 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from .._types import AIMessage, AIStreamChunk, ChunkMeta, GenerationConfig, ToolCallDelta, Usage
+from .._types import (
+    AIMessage,
+    AIStreamChunk,
+    ChunkMeta,
+    Citation,
+    GenerationConfig,
+    ReasoningPart,
+    ResponsePart,
+    TextPart,
+    ToolCallDelta,
+    Usage,
+    VendorPart,
+)
 from ..errors import ProviderError
 from . import _anthropic_request
 from ._anthropic_errors import typed_error
 from ._anthropic_request import DEFAULT_MAX_TOKENS
 from ._codec import Encoded, undecodable
-from ._shared import MALFORMED, as_count, as_map, joined, load, usage
+from ._shared import ITEMS, MALFORMED, as_count, as_map, as_text, is_deep, load, usage
+from .framing import SSE
 
 __all__ = ("DEFAULT_MAX_TOKENS", "AnthropicCodec")
 
@@ -117,6 +131,7 @@ class AnthropicCodec:
 
     __slots__ = ()
     provider: Final = PROVIDER
+    stream_type: Final = SSE
 
     def encode(self, messages: Sequence[AIMessage], config: GenerationConfig, *, model: str, stream: bool) -> Encoded:
         """See `Codec.encode`. The vendor asks for `max_tokens`: where it is not given, `DEFAULT_MAX_TOKENS` is sent."""
@@ -126,10 +141,12 @@ class AnthropicCodec:
         """See `Codec.decoder`."""
         return _Decoder(request_id)
 
-    def decode_body(self, body: bytes, *, request_id: str | None = None) -> AIStreamChunk:
+    def decode_body(self, body: bytes, *, request_id: str | None = None) -> list[AIStreamChunk]:
         """See `Codec.decode_body`."""
         try:
             answer = _decode_answer(body)
+            if is_deep(body):
+                raise ValueError("it is nested too deep")
             blocks = _Decoder(request_id)
             chunks: list[AIStreamChunk | None] = []
             for index, block in enumerate(answer.content):
@@ -142,12 +159,14 @@ class AnthropicCodec:
         chunks.append(
             AIStreamChunk(
                 "",
+                is_final=True,
                 usage=_usage(answer.usage, ended=True),
                 finish_reason=_finish_reason(answer.stop_reason),
                 extra=_ending_extra({"stop_sequence": answer.stop_sequence, "stop_details": answer.stop_details}),
+                meta=ChunkMeta(answer.model, request_id, answer.stop_reason, load(body)),
             )
         )
-        return joined(chunks, ChunkMeta(answer.model, request_id, answer.stop_reason, load(body)))
+        return [chunk for chunk in chunks if chunk is not None]
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: str, *, now: float) -> ProviderError:
         """See `Codec.decode_error`."""
@@ -163,15 +182,51 @@ class _Call:
         self.number, self.given = number, given
 
 
+class _Thinking:
+    """An open `thinking` block."""
+
+    __slots__ = ("pieces", "signature")
+
+    def __init__(self, text: str | None, signature: str | None) -> None:
+        self.pieces, self.signature = [text or ""], signature
+
+
+class _Own:
+    """An open block that is the vendor's own: as it started, and the pieces of its input."""
+
+    __slots__ = ("block", "input")
+
+    def __init__(self, block: Mapping[str, object]) -> None:
+        self.block, self.input = block, list[str]()
+
+    def whole(self) -> Mapping[str, object]:
+        """The block as it goes back."""
+        given = "".join(self.input)
+        return {**self.block, "input": _decode_object(given)} if given else self.block
+
+
 class _Decoder:
     """The state of one stream: open tool calls, usage so far, and the stop reason that awaits its proof."""
 
-    __slots__ = ("_called", "_calls", "_ended", "_ending", "_model", "_request_id", "_stop_reason", "_usage")
+    __slots__ = (
+        "_called",
+        "_calls",
+        "_ended",
+        "_ending",
+        "_model",
+        "_open",
+        "_request_id",
+        "_stop_reason",
+        "_usage",
+        "_was_text",
+    )
 
     def __init__(self, request_id: str | None = None) -> None:
         self._request_id = request_id
         self._calls: dict[int, _Call] = {}  # by block index
+        self._open: dict[int, _Thinking | _Own] = {}  # the same
         self._called = 0
+        self._was_text = False  # the last block that began
         self._usage: dict[str, object] = {}
         self._model: str | None = None
         self._stop_reason: str | None = None
@@ -187,21 +242,36 @@ class _Decoder:
             if found.type == "content_block_delta" and (delta := found.delta) is not None:
                 if delta.type == "text_delta":
                     return AIStreamChunk(delta.text) if delta.text else None
+                if is_deep(data):
+                    raise ValueError("it is nested too deep")
                 return self._delta(found.index, delta, data)
+            if is_deep(data):
+                raise ValueError("it is nested too deep")
             return self._rest(event, found, data)
         except MALFORMED as exc:
             return self._odd(event, data, exc)
 
     def _delta(self, index: int, delta: _Delta, data: str) -> AIStreamChunk | None:
+        block = self._open.get(index)
         if delta.type == "thinking_delta":
-            return AIStreamChunk("", reasoning=delta.thinking) if delta.thinking else None
-        if delta.type == "input_json_delta":
+            if not delta.thinking:
+                return None
+            if isinstance(block, _Thinking):
+                block.pieces.append(delta.thinking)
+            return AIStreamChunk("", reasoning=delta.thinking)
+        if delta.type == "input_json_delta" and not isinstance(block, _Own):
             if not delta.partial_json:
                 return None  # the first one is usually empty
             if (call := self._calls.get(index)) is not None:
                 call.given = msgspec.Raw()
                 return AIStreamChunk("", tool_calls=(ToolCallDelta(call.number, arguments=delta.partial_json),))
-        return _handed_on(index, as_map(_decode_object(data)["delta"]))
+        found = as_map(_decode_object(data)["delta"])
+        if isinstance(block, _Own) and delta.partial_json:
+            block.input.append(delta.partial_json)
+        if isinstance(block, _Thinking) and isinstance(signature := found.get("signature"), str):
+            block.signature = signature
+        cited = (_citation(found.get("citation")),) if delta.type == "citations_delta" else ()
+        return _handed_on(index, found, cited)
 
     def _rest(self, event: str, found: _Event, data: str) -> AIStreamChunk | None:
         kind = found.type or event
@@ -224,10 +294,18 @@ class _Decoder:
     def start(self, index: int, raw: msgspec.Raw) -> AIStreamChunk | None:
         """The beginning of a content block, which in a whole answer is all of it."""
         block = _decode_block(raw)
+        if len(self._open) + len(self._calls) >= ITEMS:
+            raise ValueError(f"more than {ITEMS} blocks are open")
+        was_text, self._was_text = self._was_text, block.type == "text"
         if block.type == "text":
             cited = tuple({"type": "citations_delta", "index": index, "citation": it} for it in block.citations or ())
-            return AIStreamChunk(block.text or "", extra=cited) if block.text or cited else None
+            parts: tuple[ResponsePart, ...] = tuple(_citation(it) for it in block.citations or ())
+            if was_text:
+                words = (TextPart(block.text),) if block.text else ()
+                parts = (TextPart(""), *words, *parts)
+            return AIStreamChunk(block.text or "", extra=cited, parts=parts) if block.text or parts else None
         if block.type == "thinking":
+            self._open[index] = _Thinking(block.thinking, block.signature)
             signature = {"type": "signature_delta", "index": index, "signature": block.signature}
             if not block.thinking and not block.signature:
                 return None
@@ -236,10 +314,22 @@ class _Decoder:
             self._calls[index] = call = _Call(self._called, block.input)
             self._called += 1
             return AIStreamChunk("", tool_calls=(ToolCallDelta(call.number, block.id, block.name),))
-        return _handed_on(index, _decode_object(raw))
+        found = _decode_object(raw)
+        if block.type == "redacted_thinking" and isinstance(data := found.get("data"), str):
+            return _handed_on(index, found, (ReasoningPart("", data=data, origin=PROVIDER),))
+        self._open[index] = _Own(found)
+        return _handed_on(index, found)
 
     def stop(self, index: int) -> AIStreamChunk | None:
-        """The end of a content block; of a tool call it says that its arguments are whole."""
+        """The end of a content block: what was said of it is whole."""
+        block = self._open.pop(index, None)
+        if isinstance(block, _Thinking):
+            text = "".join(block.pieces)
+            if not block.signature:
+                return None  # nobody would take it back
+            return AIStreamChunk("", parts=(ReasoningPart(text, block.signature, origin=PROVIDER),))
+        if isinstance(block, _Own):
+            return AIStreamChunk("", parts=(VendorPart(PROVIDER, block.whole()),))
         call = self._calls.pop(index, None)
         if call is None:
             return None
@@ -254,6 +344,8 @@ class _Decoder:
     def _message_delta(self, ending: _Ending) -> AIStreamChunk | None:
         self._usage |= {name: value for name, value in (ending.usage or {}).items() if value is not None}
         self._ending |= ending.delta or {}
+        if len(self._usage) + len(self._ending) > ITEMS:
+            raise ValueError(f"more than {ITEMS} fields")
         reason = self._ending.pop("stop_reason", None)
         if reason is not None:
             if not isinstance(reason, str):
@@ -287,7 +379,10 @@ class _Decoder:
             return None
         name, known = _CONTENT.get(str(kind), ("", frozenset()))
         content, index = as_map(found.get(name)), found.get("index", 0)
-        if isinstance(content.get("type"), str) and content["type"] not in known and isinstance(index, int):
+        is_new = isinstance(content.get("type"), str) and content["type"] not in known
+        if is_new and isinstance(index, int) and not is_deep(data) and len(self._open) < ITEMS:
+            if kind == "content_block_start":
+                self._open[index] = _Own(content)
             return _handed_on(index, content)
         raise undecodable(PROVIDER, data, cause, request_id=self._request_id) from cause
 
@@ -295,8 +390,18 @@ class _Decoder:
         raise typed_error(PROVIDER, data, request_id=self._request_id, is_error=True)
 
 
-def _handed_on(index: int, content: Mapping[str, object]) -> AIStreamChunk:
-    return AIStreamChunk("", extra=({"type": content.get("type"), "index": index, **content},))
+def _handed_on(index: int, content: Mapping[str, object], parts: tuple[ResponsePart, ...] = ()) -> AIStreamChunk:
+    return AIStreamChunk("", extra=({"type": content.get("type"), "index": index, **content},), parts=parts)
+
+
+def _citation(raw: object) -> Citation:
+    found = as_map(raw)
+    return Citation(
+        as_text(found.get("url")),
+        as_text(found.get("title")) or as_text(found.get("document_title")),
+        as_text(found.get("cited_text")) or "",
+        raw=found,
+    )
 
 
 def _ending_extra(ending: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:

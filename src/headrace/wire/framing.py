@@ -1,11 +1,12 @@
 """
-Bytes of an event stream in, clean text for an SSE decoder out. Pure, incremental, bounded.
+Bytes of a stream in, whole lines of clean text out. Pure, incremental, bounded.
 
-Does what a decoder of text cannot: decompresses within a bound, decodes UTF-8 strictly, drops a byte-order mark, makes
-every line end a line feed, counts what has no complete event yet, and turns what is no SSE into events: Gemini's raw
-JSON error in mid-stream, and `error:` lines (llama-box). Knows no events and no vendor; raises `Undecodable`.
+`Lines` does what every line-based format needs: decompresses within a bound, decodes UTF-8 strictly, drops a byte-order
+mark, makes every line end a line feed, counts what has no complete event yet. In JSON lines a line is an event; what
+`Framing` adds is for an SSE decoder: it turns what is no SSE into events, Gemini's raw JSON error in mid-stream and
+`error:` lines (llama-box). Knows no events and no vendor; raises `Undecodable`.
 
-Source: WHATWG HTML 9.2.6 (event stream interpretation); RFC 9112 7.2 for content codings.
+Source: WHATWG HTML 9.2.6 (event stream interpretation), jsonlines.org; RFC 9112 7.2 for content codings.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from typing import Final
 
 import msgspec
 
-__all__ = ("EVENT_BYTES", "STREAM_BYTES", "Framing", "Inflater", "Undecodable", "inflater")
+__all__ = ("EVENT_BYTES", "NDJSON", "SSE", "STREAM_BYTES", "Framing", "Inflater", "Lines", "Undecodable", "inflater")
+
+SSE: Final = "text/event-stream"
+NDJSON: Final = "application/x-ndjson"
 
 EVENT_BYTES: Final = 16 << 20  # without a complete event; the largest ever recorded is under 1 MiB
 STREAM_BYTES: Final = 1 << 30  # of one stream; 128,000 tokens at 400 bytes an event are 51 MB
@@ -61,7 +65,7 @@ def inflater(coding: str) -> Inflater | None:
     raise Undecodable(f"the body is compressed with {coding!r}, which was not asked for")
 
 
-class Framing:
+class Lines:
     """
     The text of one stream. What is fed comes out as whole lines, each ended by a line feed.
 
@@ -69,13 +73,12 @@ class Framing:
     whose error is still to be raised: what stood before it was returned first.
     """
 
-    __slots__ = ("_cr", "_first", "_held", "_inflate", "_json", "_partial", "_smooth", "_total", "broken", "unread")
+    __slots__ = ("_cr", "_first", "_held", "_inflate", "_partial", "_smooth", "_total", "broken", "unread")
 
     def __init__(self, coding: str = "") -> None:
         self._inflate = inflater(coding)
         self._partial = b""  # of a character
         self._held: list[str] = []  # of a line
-        self._json: list[str] | None = None  # lines of an object that came without framing
         self._first, self._cr = True, False
         self.broken: Undecodable | None = None
         self._total = self.unread = 0
@@ -95,13 +98,7 @@ class Framing:
             except UnicodeDecodeError:
                 pass
             else:
-                if (
-                    text.endswith("\n")
-                    and "\r" not in text
-                    and not text.startswith(_STRAY)
-                    # An event of one line has no other line that could be stray; that is the cheaper question.
-                    and ("\n" not in text[:-2] or ("\n{" not in text and "\nerror:" not in text))
-                ):
+                if text.endswith("\n") and "\r" not in text:
                     self._count(len(data))
                     return text
         return self._feed_with_care(data)
@@ -119,10 +116,7 @@ class Framing:
             text = self._line_feeds(text)
         if self._held or not text.endswith("\n"):
             text = self._whole_lines(text)
-        if self._json is not None or text.startswith(_STRAY) or "\n{" in text or "\nerror:" in text:
-            text = self._framed(text)
-        pending = (self._partial, self._held, self._first, self._cr, self.broken, self._json is not None, self._inflate)
-        self._smooth = not any(pending)
+        self._smooth = not any((self._partial, self._held, self._first, self._cr, self.broken, self._inflate))
         return text
 
     def _count(self, size: int) -> None:
@@ -135,17 +129,17 @@ class Framing:
 
     def end(self) -> str:
         """
-        At the end of the body: what completes an event that lacks its last line end or its blank line.
+        At the end of the body: what completes a last line that lacks its end.
 
         Raises:
             Undecodable: bad bytes came at the very end.
         """
+        return self._rest() + "\n"
+
+    def _rest(self) -> str:
         if self.broken is not None:
             raise self.broken
-        text = "".join(self._held)
-        if self._json is not None or text.startswith(_STRAY):
-            text = self._framed(text + "\n")
-        return text + "\n\n"
+        return "".join(self._held)
 
     def _decoded(self, data: bytes) -> str:
         data = self._partial + data
@@ -166,8 +160,9 @@ class Framing:
     def _line_feeds(self, text: str) -> str:
         """CR and CRLF become LF at once: a decoder that waits for what follows a CR would hold back a whole event."""
         if self._cr and text:
-            text = text.removeprefix("\n")
-        self._cr = text.endswith("\r") if text else self._cr
+            self._cr, text = False, text.removeprefix("\n")
+        if text:
+            self._cr = text.endswith("\r")
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def _whole_lines(self, text: str) -> str:
@@ -180,18 +175,63 @@ class Framing:
         self._held = [text[end:]] if end < len(text) else []
         return whole
 
+
+class Framing(Lines):
+    """The lines of one event stream: what is no SSE is made into events."""
+
+    __slots__ = ("_json", "_json_size")
+
+    def __init__(self, coding: str = "") -> None:
+        super().__init__(coding)
+        self._json: list[str] | None = None  # lines of an object that came without framing
+        self._json_size = 0  # their characters, line ends included
+
+    def feed(self, data: bytes) -> str:
+        """See `Lines.feed`."""
+        if self._smooth:
+            try:
+                text = data.decode()
+            except UnicodeDecodeError:
+                pass
+            else:
+                if (
+                    text.endswith("\n")
+                    and "\r" not in text
+                    and not text.startswith(_STRAY)
+                    # An event of one line has no other line that could be stray; that is the cheaper question.
+                    and ("\n" not in text[:-2] or ("\n{" not in text and "\nerror:" not in text))
+                ):
+                    self._count(len(data))
+                    return text
+        text = self._feed_with_care(data)
+        if self._json is not None or text.startswith(_STRAY) or "\n{" in text or "\nerror:" in text:
+            text = self._framed(text)
+            self._smooth = self._smooth and self._json is None
+        return text
+
+    def end(self) -> str:
+        """See `Lines.end`. It completes an event that lacks its blank line, too."""
+        text = self._rest()
+        if self._json is not None or text.startswith(_STRAY):
+            text = self._framed(text + "\n")
+        if self.broken is not None:
+            raise self.broken
+        return text + "\n\n"
+
     def _framed(self, text: str) -> str:
         """Make events of what is no SSE; all other lines pass."""
         out: list[str] = []
         for line in text.split("\n")[:-1]:  # text is whole lines
             if self._json is not None:
                 self._json.append(line)
-                if sum(map(len, self._json)) > RAW_JSON:
-                    raise Undecodable(f"more than {RAW_JSON} characters of JSON without framing")
+                self._json_size += len(line) + 1
+                if self._json_size > RAW_JSON:  # the lines before it are handed on first
+                    self.broken = Undecodable(f"more than {RAW_JSON} characters of JSON without framing")
+                    break
                 if line.rstrip().endswith("}"):
                     out += self._raw_event()
             elif line.startswith("{"):
-                self._json = [line]
+                self._json, self._json_size = [line], len(line) + 1
                 out += self._raw_event()
             elif line.startswith("error:"):
                 out += ["", "event: error", f"data:{line.removeprefix('error:')}"]

@@ -9,17 +9,32 @@ sockets, no clock, no retries, no models. Source: the generateContent reference 
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
-from .._types import AIMessage, AIStreamChunk, ChunkMeta, GenerationConfig, ToolCallDelta, Usage
+from .._types import (
+    AIMessage,
+    AIStreamChunk,
+    ChunkMeta,
+    GenerationConfig,
+    ImagePart,
+    ReasoningPart,
+    ResponsePart,
+    TextPart,
+    ToolCallDelta,
+    Usage,
+    VendorPart,
+)
 from ..errors import ProviderError
 from . import _gemini_request
 from ._codec import Encoded, undecodable
 from ._gemini_errors import typed_error
-from ._shared import MALFORMED, as_count, as_map, joined, load
+from ._gemini_parts import PartialArgs, citations
+from ._shared import ITEMS, MALFORMED, as_count, as_map, as_text, is_deep, load
+from .framing import SSE
 
 __all__ = ("GeminiCodec",)
 
@@ -77,9 +92,12 @@ class _TextCandidate(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     grounding: _Nothing | None = msgspec.field(default=None, name="groundingMetadata")
 
 
+_Figure: TypeAlias = int | float | str | bool | None
+
+
 class _TextResponse(msgspec.Struct, gc=False):
     candidates: _One[_TextCandidate]
-    usage: dict[str, object] | None = msgspec.field(default=None, name="usageMetadata")
+    usage: dict[str, _Figure | list[dict[str, _Figure]]] | None = msgspec.field(default=None, name="usageMetadata")
     error: None = None
 
 
@@ -148,6 +166,7 @@ class GeminiCodec:
 
     __slots__ = ()
     provider: Final = PROVIDER
+    stream_type: Final = SSE
 
     def encode(self, messages: Sequence[AIMessage], config: GenerationConfig, *, model: str, stream: bool) -> Encoded:
         """See `Codec.encode`. `extra["generationConfig"]` is put over ours field by field, all else as it is."""
@@ -157,7 +176,7 @@ class GeminiCodec:
         """See `Codec.decoder`."""
         return _Decoder(request_id)
 
-    def decode_body(self, body: bytes, *, request_id: str | None = None) -> AIStreamChunk:
+    def decode_body(self, body: bytes, *, request_id: str | None = None) -> list[AIStreamChunk]:
         """See `Codec.decode_body`. Takes the array of responses too that a stream without `alt=sse` is."""
         decoder = _Decoder(request_id)
         chunks: list[AIStreamChunk] = []
@@ -172,7 +191,9 @@ class GeminiCodec:
                 raise ValueError("it holds neither candidates nor a block")
         except MALFORMED as exc:
             raise undecodable(PROVIDER, body.decode("utf-8", "replace"), exc, request_id=request_id) from exc
-        return joined(chunks, ChunkMeta(decoder.model, decoder.request_id, decoder.raw_finish_reason, load(body)))
+        meta = ChunkMeta(decoder.model, decoder.request_id, decoder.raw_finish_reason, load(body))
+        chunks[-1].is_final, chunks[-1].meta = True, meta
+        return chunks
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: str, *, now: float) -> ProviderError:
         """See `Codec.decode_error`."""
@@ -182,18 +203,30 @@ class GeminiCodec:
 class _Pieces:
     """What the parts of one event add up to."""
 
-    __slots__ = ("calls", "content", "extra", "reasoning")
+    __slots__ = ("calls", "content", "extra", "parts", "reasoning")
 
     def __init__(self) -> None:
         self.content = self.reasoning = ""
         self.calls: tuple[ToolCallDelta, ...] = ()
         self.extra: tuple[Mapping[str, object], ...] = ()
+        self.parts: list[ResponsePart] = []
 
 
 class _Decoder:
     """The state of one stream: its calls so far, and what its first and its last event told."""
 
-    __slots__ = ("_begun", "_called", "_calls", "_closed", "model", "raw_finish_reason", "request_id")
+    __slots__ = (
+        "_begun",
+        "_called",
+        "_calls",
+        "_cited",
+        "_closed",
+        "_partial",
+        "_words",
+        "model",
+        "raw_finish_reason",
+        "request_id",
+    )
 
     def __init__(self, request_id: str | None) -> None:
         self.request_id = request_id
@@ -201,6 +234,9 @@ class _Decoder:
         self.raw_finish_reason: str | None = None
         self._calls = 0
         self._begun = self._called = self._closed = False
+        self._partial: PartialArgs | None = None  # of the call that comes in pieces
+        self._words: list[str] = []  # grounding tells its places by them
+        self._cited: set[tuple[object, ...]] = set()
 
     def feed(self, event: str, data: str) -> AIStreamChunk | None:
         """See `StreamDecoder.feed`. The format has no event names."""
@@ -212,6 +248,7 @@ class _Decoder:
                 told = None if found.usage is None else _usage(found.usage, ended=self.raw_finish_reason is not None)
                 if part.thought:
                     return AIStreamChunk("", False, told, reasoning=part.text)
+                self._words.append(part.text)
                 return AIStreamChunk(part.text, False, told) if part.text or told is not None else None
             except MALFORMED:
                 pass  # not the common event
@@ -223,6 +260,8 @@ class _Decoder:
             found = _decode_response(data)
             if found.error:
                 raise typed_error(PROVIDER, data, request_id=self.request_id)
+            if is_deep(data):
+                raise ValueError("it is nested too deep")
             return self._response(found)
         except MALFORMED as exc:
             return self._odd(data, exc)
@@ -236,6 +275,7 @@ class _Decoder:
             pieces.extra = ({"promptFeedback": found.feedback},)
         told = None if found.usage is None else _usage(found.usage, ended=self.raw_finish_reason is not None)
         is_empty = not (pieces.content or pieces.reasoning or pieces.calls or pieces.extra)
+        told_apart = any(not isinstance(part, TextPart) for part in pieces.parts)
         if is_empty and told is None and reason is None and (self.model is not None or found.model is None):
             return None
         self.model = self.model or found.model
@@ -246,6 +286,7 @@ class _Decoder:
             reasoning=pieces.reasoning,
             tool_calls=pieces.calls,
             finish_reason=reason,
+            parts=tuple(pieces.parts) if told_apart else (),
             extra=pieces.extra,
             meta=ChunkMeta(self.model, self.request_id, self.raw_finish_reason),
         )
@@ -260,6 +301,13 @@ class _Decoder:
                 for part in candidate.content.parts or ():
                     self._part(part, pieces)
             pieces.extra += tuple({name: value} for name, value in beside.items() if value and name not in _READ)
+            for citation in citations(as_map(beside.get("groundingMetadata")), "".join(self._words)):
+                key = (citation.url, citation.title, citation.start, citation.end)
+                if key not in self._cited:  # each event repeats what the ones before it said
+                    self._cited.add(key)
+                    if len(self._cited) > ITEMS:
+                        raise ValueError(f"more than {ITEMS} sources")
+                    pieces.parts.append(citation)
             if not candidate.finish_reason:
                 return None
             self.raw_finish_reason = raw_reason = str(candidate.finish_reason)
@@ -275,26 +323,44 @@ class _Decoder:
             is_plain = part.signature is None
         except msgspec.ValidationError:
             part, is_plain = _decode_part(raw), False  # raises again where a known field has another type
+        if part.signature is not None:
+            pieces.parts.append(ReasoningPart("", part.signature, origin=PROVIDER))
         if part.text:
             if part.thought:
                 pieces.reasoning += part.text
             else:
                 pieces.content += part.text
+                pieces.parts.append(TextPart(part.text))
+                self._words.append(part.text)
         if part.call is not None:
             is_plain = self._function_call(part.call, pieces) and is_plain
         if not is_plain:
-            pieces.extra += (_decode_object(raw),)
+            found = _decode_object(raw)
+            pieces.extra += (found,)
+            if part.text is None and part.call is None:
+                pieces.parts.append(_own(found))
 
     def _function_call(self, call: _FunctionCall, pieces: _Pieces) -> bool:
-        """Add a whole call; False for one that comes in pieces, whose paths and values are the caller's to join."""
+        """Add a call, or the next piece of one; False for a piece, which is handed on raw as well."""
         self._called = True
-        if call.will_continue or not call.name or bytes(call.partial):
-            return False
-        arguments = bytes(call.args).decode()
-        arguments = "" if arguments == "null" else arguments
-        pieces.calls += (ToolCallDelta(self._calls, call.id or "", call.name, arguments, ended=True),)
-        self._calls += 1
-        return True
+        if self._partial is None and not (call.will_continue or bytes(call.partial)):
+            if not call.name:
+                return False
+            arguments = bytes(call.args).decode()
+            arguments = "" if arguments == "null" else arguments
+            pieces.calls += (ToolCallDelta(self._calls, call.id or "", call.name, arguments, ended=True),)
+            self._calls += 1
+            return True
+        if self._partial is None:
+            self._partial = PartialArgs()
+            pieces.calls += (ToolCallDelta(self._calls, call.id or "", call.name or ""),)
+        for piece in msgspec.json.decode(call.partial, type=list[dict[str, object]]) if bytes(call.partial) else ():
+            self._partial.take(piece)
+        if not call.will_continue:
+            whole = msgspec.json.encode(self._partial.value).decode()
+            pieces.calls += (ToolCallDelta(self._calls, arguments=whole, ended=True),)
+            self._calls, self._partial = self._calls + 1, None
+        return False
 
     def _odd(self, data: str, cause: Exception) -> AIStreamChunk | None:
         """What does not fit the structs: a gateway's `[DONE]`, an error of any shape."""
@@ -305,6 +371,15 @@ class _Decoder:
         if any(as_map(item).get("error") for item in (found if isinstance(found, list) else (found,))):
             raise typed_error(PROVIDER, data, request_id=self.request_id)
         raise undecodable(PROVIDER, data, cause, request_id=self.request_id) from cause
+
+
+def _own(part: Mapping[str, object]) -> ResponsePart:
+    """A part that is neither words nor a call: an image, or what only the vendor understands."""
+    data = as_map(part.get("inlineData"))
+    kind, text = as_text(data.get("mimeType")) or "", data.get("data")
+    if kind.startswith("image/") and isinstance(text, str):
+        return ImagePart(base64.b64decode(text), kind)
+    return VendorPart(PROVIDER, {name: value for name, value in part.items() if name != "thoughtSignature"})
 
 
 def _candidate(raw: msgspec.Raw) -> tuple[_Candidate, Mapping[str, object]]:

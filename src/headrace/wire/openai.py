@@ -4,8 +4,9 @@ Chat Completions, as OpenAI defined it and many servers speak it: requests out, 
 A stream is chunks of `choices`, of which only the one with index 0 is read. Its `finish_reason` is the proof of the
 end; `[DONE]` is the sentinel after it, which also follows an error, and which some servers never send. Read as well is
 what servers add to the format: reasoning in either of two fields, text in typed parts, usage in four places, tool calls
-whole or without an index, errors beside choices. Content without a field of its own is handed on as `chunk.extra`, one
-mapping from the vendor's key to its value. Knows no sockets, no clock, no retries, no models, and no vendor by name.
+whole or without an index, errors beside choices. Citations, images and reasoning that must go back come as parts; they,
+and content without a type of its own, are handed on as `chunk.extra` too, one mapping from the vendor's key to its
+value. Knows no sockets, no clock, no retries, no models, and no vendor by name.
 Source: OpenAI's API reference and SDK types, docs.x.ai, 2026-11; the servers' own answers.
 """
 
@@ -13,18 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
-from .._types import AIMessage, AIStreamChunk, ChunkMeta, GenerationConfig, Usage, UsageSource
+from .._types import AIMessage, AIStreamChunk, ChunkMeta, GenerationConfig, ResponsePart, Usage, UsageSource
 from ..errors import ProviderError
 from . import _openai_request
 from ._codec import Encoded, SaidThenFailed, undecodable
+from ._openai_beside_words import Details, Sources, annotated, images
 from ._openai_chunks import Choice, Delta, Event, ToolCalls, decode_event, decode_plain, read_content
 from ._openai_errors import has_error, typed_error
-from ._openai_request import COMPATIBLE, GROK, OPENAI, Quirks
-from ._shared import MALFORMED, as_count, as_map, dump, load, usage
+from ._openai_quirks import COMPATIBLE, GROK, OPENAI, Quirks
+from ._shared import ITEMS, MALFORMED, as_count, as_map, dump, is_deep, load, usage
+from .framing import SSE
 
 __all__ = ("COMPATIBLE", "GROK", "OPENAI", "ChatCodec", "Quirks")
 
@@ -35,6 +38,7 @@ FINISH_REASONS: Final[Mapping[str, str]] = {"function_call": "tool_calls"}  # al
 class ChatCodec:
     """Chat Completions as a `Codec`. `provider` is for errors; `quirks` say how the server differs."""
 
+    stream_type: ClassVar[str] = SSE
     provider: str = "openai"
     quirks: Quirks = OPENAI
 
@@ -46,7 +50,7 @@ class ChatCodec:
         """See `Codec.decoder`."""
         return ChatDecoder(self, request_id)
 
-    def decode_body(self, body: bytes, *, request_id: str | None = None) -> AIStreamChunk:
+    def decode_body(self, body: bytes, *, request_id: str | None = None) -> list[AIStreamChunk]:
         """See `Codec.decode_body`."""
         try:
             value: object = msgspec.json.decode(body)
@@ -55,6 +59,8 @@ class ChatCodec:
             event = msgspec.convert(_as_event(value), Event)
             if event.choices is None:
                 raise ValueError("no choices")
+            if is_deep(body):
+                raise ValueError("it is nested too deep")
         except MALFORMED as exc:
             raise undecodable(self.provider, body.decode(errors="replace"), exc, request_id=request_id) from exc
         # A whole answer is a stream of one event, after which every tool call has ended.
@@ -62,7 +68,7 @@ class ChatCodec:
         meta = chunk.meta or ChunkMeta(request_id=request_id)
         chunk.meta, chunk.is_final = replace(meta, raw_response=value), True
         chunk.tool_calls = tuple(replace(call, ended=True) for call in chunk.tool_calls)
-        return chunk
+        return [chunk]
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: str, *, now: float) -> ProviderError:
         """See `Codec.decode_error`."""
@@ -91,6 +97,7 @@ class ChatDecoder:
 
     __slots__ = (
         "_calls",
+        "_details",
         "_finished",
         "_model",
         "_provider",
@@ -105,7 +112,7 @@ class ChatDecoder:
         self._model: str | None = None
         self._refused = self._finished = False
         self._calls = ToolCalls()
-        self._sources: dict[str, object] = {}
+        self._details, self._sources = Details(), Sources()
 
     def feed(self, event: str, data: str) -> AIStreamChunk | None:
         """See `StreamDecoder.feed`."""
@@ -126,14 +133,20 @@ class ChatDecoder:
         if event == "error":
             raise self._error(data)
         if data.startswith("[DONE]"):
-            return AIStreamChunk("", is_final=True)
+            return self._done()
         try:
             told = decode_event(data)
+            if is_deep(data):
+                raise ValueError("it is nested too deep")
         except MALFORMED as exc:
             return self._no_event(data, exc)
         if told.choices is None and has_error(load(data)):
             raise self._error(data)
-        return self.take(told)
+        chunk = self.take(told)
+        if len(self._calls) + len(self._details) + len(self._sources) > ITEMS:
+            cause = ValueError(f"more than {ITEMS} calls, details and sources")
+            raise undecodable(self._provider, data, cause, request_id=self._request_id)
+        return chunk
 
     def take(self, event: Event) -> AIStreamChunk | None:
         """The chunk for an event that has been read, or None if it brings nothing."""
@@ -142,40 +155,59 @@ class ChatDecoder:
         content, thoughts, extra = read_content(delta)
         refusal = delta.refusal or ""
         tool_calls = self._calls.take(delta) if delta.tool_calls or delta.function_call else ()
-        extra += self._extra(event, choice, delta)
+        self._refused |= bool(refusal)
+        reason = choice.finish_reason or None
+        tokens = event.usage or (event.x_groq.usage if event.x_groq is not None else None) or choice.usage
+        parts = self._parts(event, delta, extra, ended=bool(tool_calls or reason))
+        extra += _extra(choice, delta)
         error = event.error or choice.error
-        if choice.finish_reason == "error":
+        if reason == "error":
             error = error or {"message": "the answer ended with finish_reason 'error'"}
         if error:
-            failure = self._error(dump({"error": error}, provider=self._provider).decode())
-            if content or thoughts or refusal or tool_calls:
-                said = AIStreamChunk(content, reasoning=thoughts, refusal=refusal, tool_calls=tool_calls)
-                raise SaidThenFailed(said, failure)
-            raise failure
-        reason = choice.finish_reason or None
-        self._refused |= bool(refusal)
+            reason = None  # it is no proof of an end beside an error
         self._finished |= reason is not None
-        tokens = event.usage or (event.x_groq.usage if event.x_groq is not None else None) or choice.usage
         meta = self._meta(event.model, reason)
-        if not (content or thoughts or refusal or tool_calls or extra or tokens or meta):
-            return None
-        return AIStreamChunk(
+        failure = self._error(dump({"error": error}, provider=self._provider).decode()) if error else None
+        if not (content or thoughts or refusal or tool_calls or parts or extra or tokens):
+            if failure is not None:
+                raise failure
+            if meta is None:
+                return None
+        chunk = AIStreamChunk(
             content,
             usage=self._usage(tokens) if tokens else None,
             reasoning=thoughts,
             refusal=refusal,
             tool_calls=tool_calls,
             finish_reason=self._finish_reason(reason),
+            parts=parts,
             extra=tuple(extra),
             meta=meta,
         )
+        if failure is not None:
+            raise SaidThenFailed(chunk, failure)
+        return chunk
+
+    def _parts(
+        self, event: Event, delta: Delta, extra: list[Mapping[str, object]], *, ended: bool
+    ) -> tuple[ResponsePart, ...]:
+        """What has a type here; what of it is a list of sources goes into `extra` as well. `ended` is the reasoning."""
+        if delta.reasoning_details:
+            self._details.add(delta.reasoning_details)
+        lists, sources = self._sources.take(event) if event.citations or event.search_results else ([], [])
+        extra += lists
+        details = self._details.take(self._provider) if ended else ()
+        return (*details, *images(delta), *annotated(delta), *sources)
+
+    def _done(self) -> AIStreamChunk:
+        return AIStreamChunk("", is_final=True, parts=self._details.take(self._provider))
 
     def _no_event(self, data: str, cause: Exception) -> AIStreamChunk | None:
         text = data.strip()
         if not text:
             return None
         if text.startswith("[DONE]"):
-            return AIStreamChunk("", is_final=True)
+            return self._done()
         if has_error(load(text)):
             raise self._error(text)
         raise undecodable(self._provider, data, cause, request_id=self._request_id) from cause
@@ -195,23 +227,6 @@ class ChatDecoder:
         if reason == "stop" and self._refused:
             return "refusal"
         return FINISH_REASONS.get(reason, reason)
-
-    def _extra(self, event: Event, choice: Choice, delta: Delta) -> list[Mapping[str, object]]:
-        """What has no field in our chunk. Lists of sources come with every event, and count when they change."""
-        found: list[Mapping[str, object]] = []
-        if delta.annotations:
-            found.append({"annotations": delta.annotations})
-        if delta.audio:
-            found.append({"audio": delta.audio})
-        if delta.images:
-            found.append({"images": delta.images})
-        if choice.logprobs and any(as_map(choice.logprobs).values()):
-            found.append({"logprobs": choice.logprobs})
-        for key, sources in (("citations", event.citations), ("search_results", event.search_results)):
-            if sources and sources != self._sources.get(key):
-                self._sources[key] = sources
-                found.append({key: sources})
-        return found
 
     def _usage(self, raw: Mapping[str, object]) -> Usage:
         inputs, outputs = as_map(raw.get("prompt_tokens_details")), as_map(raw.get("completion_tokens_details"))
@@ -237,3 +252,17 @@ class ChatDecoder:
             source=source,
             raw=raw,
         )
+
+
+def _extra(choice: Choice, delta: Delta) -> list[Mapping[str, object]]:
+    """The vendor's objects for what is no words, as they came."""
+    found: list[Mapping[str, object]] = []
+    if delta.annotations:
+        found.append({"annotations": delta.annotations})
+    if delta.audio:
+        found.append({"audio": delta.audio})
+    if delta.images:
+        found.append({"images": delta.images})
+    if choice.logprobs and any(as_map(choice.logprobs).values()):
+        found.append({"logprobs": choice.logprobs})
+    return found

@@ -1,0 +1,101 @@
+"""An option that is not taken: an error before any request, or left out and told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from headrace import AIMessage, GenerationConfig, ReasoningPart, TextPart
+from headrace.errors import CallerError, UnsupportedOptionError
+from headrace.providers import BaseProvider, load_provider
+from headrace.simulator import Script, Simulator
+from headrace.telemetry import Event, add_hook
+
+
+@pytest.fixture
+def events() -> Iterator[list[Event]]:
+    heard: list[Event] = []
+    remove = add_hook(heard.append)
+    yield heard
+    remove()
+
+
+def made(vendor: str, sim: Simulator, **options: object) -> BaseProvider:
+    return load_provider(vendor)("k", base_url=sim.base_url(vendor), **options)
+
+
+CASES = [
+    pytest.param("anthropic", GenerationConfig(temperature=0.5), "temperature", id="the model"),
+    pytest.param("anthropic", GenerationConfig(seed=7), "seed", id="the format"),
+    pytest.param("openai", GenerationConfig(top_k=5), "top_k", id="the other format"),
+]
+
+
+@pytest.mark.parametrize(("vendor", "config", "option"), CASES)
+async def test_an_option_that_is_not_taken_is_an_error_and_nothing_is_sent(
+    vendor: str, config: GenerationConfig, option: str
+) -> None:
+    async with Simulator() as sim, made(vendor, sim) as provider:
+        with pytest.raises(UnsupportedOptionError) as caught:
+            await provider.generate("hi", config)
+        assert sim.requests == 0
+    assert caught.value.option == option
+
+
+@pytest.mark.parametrize(("vendor", "config", "option"), CASES)
+async def test_without_strict_options_it_is_left_out_and_told(
+    vendor: str, config: GenerationConfig, option: str, events: list[Event]
+) -> None:
+    async with Simulator() as sim, made(vendor, sim, strict_options=False) as provider:
+        assert (await provider.generate("hi", config)).state == "finished"
+        assert option not in sim.exchanges[0].body
+    (event,) = events
+    assert (event.name, event.provider, event.data["option"]) == ("option_dropped", vendor, option)
+    assert event.model == provider.model
+    assert getattr(config, option) is not None  # the caller's own config is left alone
+
+
+async def test_a_prefill_that_the_model_refuses_is_an_error_all_the_same() -> None:
+    turns = [AIMessage("user", "hi"), AIMessage("assistant", "I")]
+    async with Simulator() as sim, made("anthropic", sim, strict_options=False) as provider:
+        with pytest.raises(UnsupportedOptionError) as caught:
+            await provider.chat(turns)
+        assert sim.requests == 0
+    assert caught.value.option == "messages"
+
+
+async def test_what_a_vendor_cannot_carry_is_told(events: list[Event]) -> None:
+    turns = [
+        AIMessage("user", "hi"),
+        AIMessage("assistant", [ReasoningPart("hm", "sig", origin="gemini"), TextPart("yes")]),
+        AIMessage("user", "why?"),
+    ]
+    async with Simulator() as sim, made("anthropic", sim) as provider:
+        await provider.chat(turns)
+    (event,) = events
+    assert (event.name, event.message) == ("content_dropped", "anthropic: the reasoning of gemini: left out")
+
+
+@dataclass
+class Place:
+    city: str
+
+
+async def test_a_type_is_sent_as_its_schema_and_parsed_on_the_way_back() -> None:
+    async with Simulator() as sim, made("gemini", sim) as provider:
+        sim.play("gemini", Script(text='{"city":"Rome"}'))
+        answer = await provider.generate("Where?", GenerationConfig(response_format=Place))
+        sent = sim.exchanges[0].body["generationConfig"]["responseJsonSchema"]
+    assert answer.parse() == Place("Rome")
+    assert answer.parse(Place).city == "Rome"
+    assert (sent["title"], sent["required"]) == ("Place", ["city"])
+
+
+@pytest.mark.parametrize("wanted", [int, list])
+async def test_a_type_without_fields_is_refused_before_it_is_sent(wanted: type) -> None:
+    async with Simulator() as sim, made("gemini", sim) as provider:
+        with pytest.raises(CallerError, match="no type with fields"):
+            await provider.generate("Where?", GenerationConfig(response_format=wanted))
+        assert sim.requests == 0
