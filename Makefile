@@ -7,7 +7,8 @@ STAMP := $(VENV)/.installed
 # is an async generator by contract. 910 to 913 forbid the fast path of a stream: to wait only where one must.
 NOT_ASKED := ASYNC106,ASYNC127,ASYNC900,ASYNC910,ASYNC911,ASYNC912,ASYNC913
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format type pytest cov bench sim clean
+SECONDS ?= 120
+.PHONY: help install demo test lint format type pytest cov fuzz bench reference sim clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -47,11 +48,18 @@ cov: $(STAMP) ## branch coverage of the tests
 	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage report --skip-covered
 
+fuzz: $(STAMP) ## hostile input to every decoder for SECONDS=120; what breaks one is kept in .fuzz
+	@$(BIN)/python -m pip install --quiet --only-binary atheris --group fuzz || echo "there is no atheris for this Python"
+	$(BIN)/python -m tests.fuzz $(SECONDS)
+
 bench: $(STAMP) ## the measurements; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks
+
+reference: $(STAMP) ## rewrite docs/reference/providers.md from the code
+	$(BIN)/python docs/make_providers.py
 
 sim: $(STAMP) ## the simulator on port 8400, for any client
 	$(BIN)/python -m headrace sim --port 8400
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov dist build
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .coverage htmlcov dist build

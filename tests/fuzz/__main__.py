@@ -1,9 +1,9 @@
 """
 The longer run: `python -m tests.fuzz [seconds] [target ...]`, or `make fuzz`.
 
-Each target gets its share of the time: half for hypothesis, which mutates the corpus by its structure, half for atheris,
-which mutates bytes and is led by coverage; where atheris is not installed, hypothesis has all of it. What breaks a
-target is written to `.fuzz/`, its path is printed, and the exit status is 1.
+Each target gets its share of the time: half for hypothesis, which mutates the corpus by its structure, half for
+atheris, which mutates bytes and is led by coverage; where atheris is not installed, hypothesis has all of it. What
+breaks a target is written to `.fuzz/`, its path is printed, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .mutate import mutated
 from .targets import TARGETS
 
 KEPT = Path(".fuzz")
-ROUND = 500  # examples between two looks at the clock
+ROUND = 100  # examples between two looks at the clock
 
 
 def by_structure(name: str, seconds: float) -> bool:
@@ -69,7 +69,8 @@ def by_coverage(name: str, seconds: float) -> bool:
         text=True,
     )
     if done.returncode:
-        print("\n".join(f"  {line}" for line in (done.stdout + done.stderr).splitlines()[-25:]))
+        kept = [line for line in done.stderr.splitlines() if "Test unit written" in line]
+        print("\n".join(f"  {line}" for line in (f"{name}:", *done.stdout.splitlines()[-12:], *kept)))
     else:
         runs = [line for line in done.stderr.splitlines() if line.startswith("Done")]
         print(f"  {name}: {runs[-1] if runs else 'no figure'}, led by coverage")

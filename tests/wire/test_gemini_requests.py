@@ -185,13 +185,12 @@ def test_options(options: dict[str, object], fields: dict[str, object]) -> None:
         ("tools", AIMessage("user", "Hi"), {"tools": [Tool("f", strict=True)]}),
         ("messages", AIMessage("user", [ImagePart("https://x", detail="low")]), {}),
         ("messages", AIMessage("user", [AudioPart(b"RIFF")]), {}),
-        ("messages", AIMessage("assistant", [ReasoningPart("", data="b64")]), {}),
         ("messages", AIMessage("assistant", [ToolCall("i", "f", "[1]")]), {}),
         ("messages", AIMessage("system", [ImagePart("https://x")]), {}),
         ("messages", AIMessage("tool", "42", name="unknown"), {}),
         ("messages", AIMessage("tool", "42"), {}),
     ],
-    ids=["max", "strict", "detail", "no-media-type", "redacted", "list", "system-image", "unknown-call", "no-call"],
+    ids=["max", "strict", "detail", "no-media-type", "list", "system-image", "unknown-call", "no-call"],
 )
 def test_what_gemini_has_no_place_for_is_said_before_the_request(
     option: str, message: AIMessage, options: dict[str, object]

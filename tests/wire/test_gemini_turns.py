@@ -75,10 +75,11 @@ def test_a_conversation_from_elsewhere_drops_what_is_not_its_own() -> None:
             VendorPart("anthropic", {"type": "server_tool_use"}),
             TextPart("a"),
             CacheBreakpoint(),
+            ReasoningPart("", data="b64"),
             ToolCall("t1", "f", "{}", origin="anthropic"),
         ],
     )
-    body, encoded = sent(CODEC, USER, turn)
+    body, encoded = sent(CODEC, USER, turn, AIMessage("user", "go on", name="Ann"))
     assert body["contents"][1]["parts"] == [
         {"text": "a"},
         {
@@ -90,6 +91,8 @@ def test_a_conversation_from_elsewhere_drops_what_is_not_its_own() -> None:
         "gemini: the reasoning of anthropic: left out",
         "gemini: what only anthropic understands (server_tool_use): left out",
         "gemini: a cache breakpoint, which this vendor does not take: left out",
+        "gemini: redacted reasoning, which this format does not have: left out",
+        "gemini: an author's name: left out",
     )
 
 

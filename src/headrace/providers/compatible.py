@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Unpack
 
-from .._types import AIMessage, AIStreamChunk, GenerationConfig
+from .._types import AICapability, AIMessage, AIStreamChunk, GenerationConfig
 from ..errors import CallerError
 from ..limits.dialects import DIALECTS
 from ..wire._openai_beside import OpenAICatalog, OpenAIEmbedder
@@ -49,7 +49,7 @@ class CompatibleProvider(VendorProvider):
         ValueError: no such host or api, or neither argument says where the server is.
     """
 
-    capabilities = CHAT_MODEL
+    capabilities = CHAT_MODEL | {AICapability.EMBEDDINGS}
     host: KnownHost
 
     def __init__(

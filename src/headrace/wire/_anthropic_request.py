@@ -226,6 +226,8 @@ def _system(message: AIMessage, history: History) -> list[JSONObject]:
 def _turn(message: AIMessage, history: History) -> JSONObject | None:
     """None for a message of which nothing can be sent."""
     role = "assistant" if message.role == "assistant" else "user"
+    if message.name and message.role != "tool":
+        history.drop("an author's name")
     if not isinstance(message.content, str):
         blocks = _blocks(message.content, history)
         return {"role": role, "content": blocks} if blocks or not message.content else None

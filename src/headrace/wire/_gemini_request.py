@@ -161,11 +161,16 @@ def _turn(message: AIMessage, names: Mapping[str, str], history: History) -> JSO
     if message.role == "tool" and isinstance(message.content, str):
         result = ToolResultPart(message.name or "", message.content)
         return {"role": "user", "parts": [_part(result, names)]}
+    if message.name and message.role != "tool":
+        history.drop("an author's name")
     role = "model" if message.role == "assistant" else "user"
     parts: list[JSONObject] = []
     signature: str | None = None
     for part in history.own(message):
-        if isinstance(part, ReasoningPart) and not part.text and part.signature is not None and part.data is None:
+        if isinstance(part, ReasoningPart) and part.data is not None:
+            history.drop("redacted reasoning, which this format does not have")
+            continue
+        if isinstance(part, ReasoningPart) and not part.text and part.signature is not None:
             signature = part.signature  # a bare signature belongs to the part behind it: a call, or the last words
             continue
         body = _part(part, names)
@@ -185,8 +190,6 @@ def _part(part: Part, names: Mapping[str, str]) -> JSONObject:
             return {"text": text}
         case ImagePart() | DocumentPart() | AudioPart():
             return _media(part)
-        case ReasoningPart(data=str()):
-            raise _unsupported("messages", "there is no redacted reasoning here: leave the ReasoningPart out")
         case ReasoningPart(text, signature):
             body: JSONObject = {"text": text, "thought": True}
             return body if signature is None else body | {"thoughtSignature": signature}

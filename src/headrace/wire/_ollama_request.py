@@ -136,6 +136,8 @@ class _Turns:
                 )
             yield {"role": "tool", "content": message.content, "tool_call_id": message.name}
             return
+        if message.name and message.role != "tool":
+            self.dropped.append("an author's name")
         rest: list[Part] = []
         for part in message.parts:
             if isinstance(part, ToolResultPart):

@@ -149,6 +149,8 @@ class _Turns:
                     _append(content, text)
                 case ToolCall():
                     calls.append(_call(part))
+                case ReasoningPart(data=str()):
+                    self._history.drop("redacted reasoning, which this format does not have")
                 case ReasoningPart(text):
                     thoughts += text
                 case VendorPart():
