@@ -44,6 +44,38 @@ def openai_events(n: int) -> list[bytes]:
     return [*words, sse(chunk({}, "stop")), sse({**chunk({}), "choices": [], "usage": usage}), b"data: [DONE]\n\n"]
 
 
+def responses_events(n: int) -> list[bytes]:
+    number = 0
+
+    def event(kind: str, **rest: object) -> bytes:
+        nonlocal number
+        number += 1
+        return sse({"type": kind, "sequence_number": number, **rest}, kind)
+
+    def response(status: str, **rest: object) -> dict[str, object]:
+        return {"id": "resp_1", "object": "response", "status": status, "model": "gpt-6.1-terra", "tools": [], **rest}
+
+    at = {"item_id": "msg_0123456789abcdef0123456789abcdef0123456789abcdef", "output_index": 0, "content_index": 0}
+    whole = "".join(f" token{i}" for i in range(n))
+    part = {"type": "output_text", "text": whole, "annotations": [], "logprobs": []}
+    message = {"id": at["item_id"], "type": "message", "role": "assistant", "status": "completed", "content": [part]}
+    usage = {"input_tokens": 10, "output_tokens": n, "total_tokens": n + 10}
+    return [
+        event("response.created", response=response("in_progress", output=[])),
+        event("response.in_progress", response=response("in_progress", output=[])),
+        event("response.output_item.added", output_index=0, item={**message, "status": "in_progress", "content": []}),
+        event("response.content_part.added", **at, part={**part, "text": ""}),
+        *(
+            event("response.output_text.delta", **at, delta=f" token{i}", logprobs=[], obfuscation="a1b2c3d4")
+            for i in range(n)
+        ),
+        event("response.output_text.done", **at, text=whole, logprobs=[]),
+        event("response.content_part.done", **at, part=part),
+        event("response.output_item.done", output_index=0, item=message),
+        event("response.completed", response=response("completed", output=[message], usage=usage)),
+    ]
+
+
 def anthropic_events(n: int) -> list[bytes]:
     def event(kind: str, **rest: object) -> bytes:
         return sse({"type": kind, **rest}, kind)
@@ -76,7 +108,12 @@ def gemini_events(n: int) -> list[bytes]:
     return [*(event(f" token{i}") for i in range(n - 1)), event(f" token{n - 1}", "STOP")]
 
 
-SHAPES = {"openai": openai_events, "anthropic": anthropic_events, "gemini": gemini_events}
+SHAPES = {
+    "openai": openai_events,
+    "responses": responses_events,
+    "anthropic": anthropic_events,
+    "gemini": gemini_events,
+}
 
 
 @cache

@@ -4,7 +4,7 @@ What does a streamed chunk cost? CPU microseconds of the client per chunk, the s
 Peers are interleaved in one run, so that what slows the machine slows them all; the ratio of a peer is the median of
 its ratios to the hand-written loop, round by round. CPU time of the process, so waiting costs nothing.
 
-usage: python -m benchmarks.stream_overhead [--rounds N] [--chunks N] [--shape openai|anthropic|gemini]
+usage: python -m benchmarks.stream_overhead [--rounds N] [--chunks N] [--shape openai|responses|anthropic|gemini]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 import anyio
 import httpx
@@ -31,11 +32,20 @@ Runner = Callable[[], Awaitable[int]]
 MESSAGES = [AIMessage("user", "hi")]
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
 PACES = {"one event a read": (1, 300), "ten events a read": (10, 1000), "as fast as it comes": (1, 0)}
-PROVIDERS = {"openai": OpenAIProvider, "anthropic": AnthropicProvider, "gemini": GeminiProvider}
+PROVIDERS = {
+    "openai": OpenAIProvider,
+    "responses": partial(OpenAIProvider, api="responses"),
+    "anthropic": AnthropicProvider,
+    "gemini": GeminiProvider,
+}
 
 
 def openai_text(data: dict) -> str | None:
     return data["choices"][0]["delta"].get("content") if data["choices"] else None
+
+
+def responses_text(data: dict) -> str | None:
+    return data["delta"] if data["type"] == "response.output_text.delta" else None
 
 
 def anthropic_text(data: dict) -> str | None:
@@ -46,7 +56,7 @@ def gemini_text(data: dict) -> str | None:
     return data["candidates"][0]["content"]["parts"][0]["text"]
 
 
-TEXT = {"openai": openai_text, "anthropic": anthropic_text, "gemini": gemini_text}
+TEXT = {"openai": openai_text, "responses": responses_text, "anthropic": anthropic_text, "gemini": gemini_text}
 
 
 async def bare(client: httpx.AsyncClient, url: str) -> int:
@@ -83,7 +93,12 @@ async def ours(provider: OpenAIProvider | AnthropicProvider | GeminiProvider) ->
 
 async def peers(stack: AsyncExitStack, base: str, shape: str, backend: str) -> dict[str, Runner]:
     """Everyone who is to be measured in this shape on this loop."""
-    paths = {"openai": "/chat/completions", "anthropic": "/v1/messages", "gemini": "/v1beta/models/m:stream"}
+    paths = {
+        "openai": "/chat/completions",
+        "responses": "/responses",
+        "anthropic": "/v1/messages",
+        "gemini": "/v1beta/models/m:stream",
+    }
     url = base + paths[shape]
     client = await stack.enter_async_context(httpx.AsyncClient(timeout=60))
     provider = await stack.enter_async_context(PROVIDERS[shape](api_key="k", base_url=base))
@@ -92,28 +107,34 @@ async def peers(stack: AsyncExitStack, base: str, shape: str, backend: str) -> d
         "hand-written loop": lambda: hand(client, url, shape),
         "headrace": lambda: ours(provider),
     }
-    if shape == "openai" and backend == "asyncio":
-        runs |= await openai_sdk(stack, base)
+    if shape in {"openai", "responses"} and backend == "asyncio":
+        runs |= await openai_sdk(stack, base, shape)
     if shape == "anthropic" and backend == "asyncio":
         runs |= await anthropic_sdk(stack, base)
     return runs
 
 
-async def openai_sdk(stack: AsyncExitStack, base: str) -> dict[str, Runner]:
+async def openai_sdk(stack: AsyncExitStack, base: str, shape: str) -> dict[str, Runner]:
     try:
         import openai
     except ImportError:
         return {}
     client = await stack.enter_async_context(openai.AsyncOpenAI(api_key="k", base_url=base, max_retries=0))
 
-    async def run() -> int:
+    async def chat() -> int:
         count = 0
         messages = [{"role": "user", "content": "hi"}]
         async for chunk in await client.chat.completions.create(model="m", messages=messages, stream=True):
             count += bool(chunk.choices and chunk.choices[0].delta.content)
         return count
 
-    return {"openai SDK": run}
+    async def responses() -> int:
+        count = 0
+        async for event in await client.responses.create(model="m", input="hi", stream=True):
+            count += event.type == "response.output_text.delta"
+        return count
+
+    return {"openai SDK": chat if shape == "openai" else responses}
 
 
 async def anthropic_sdk(stack: AsyncExitStack, base: str) -> dict[str, Runner]:
@@ -161,7 +182,7 @@ async def measure(port: int, shape: str, pace: str, chunks: int, rounds: int, ba
     ]
 
 
-def report(*, rounds: int = 11, chunks: int = 2000, shapes: tuple[str, ...] = ("openai", "anthropic", "gemini")) -> str:
+def report(*, rounds: int = 11, chunks: int = 2000, shapes: tuple[str, ...] = tuple(TEXT)) -> str:
     """The section of docs/benchmarks.md."""
     rows: list[list[str]] = []
     with source() as port:
