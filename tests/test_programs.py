@@ -52,6 +52,15 @@ def test_each_example_runs(example: Path) -> None:
         assert states == {"anthropic": "finished", "openai": "finished", "gemini": "interrupted", "grok": "finished"}
 
 
+def test_the_examples_of_tools_and_types_say_what_they_should() -> None:
+    called, answer = run("examples/tool_loop.py").stdout.splitlines()
+    assert called == 'weather({"city": "Rome"}) -> {"city":"Rome","sky":"clear","days":1}'
+    assert answer == "The sky over Rome is clear."
+    typed, failed = run("examples/structured_output.py").stdout.splitlines()
+    assert typed.startswith("City(name=")
+    assert failed.startswith("at $.inhabitants: the answer is not as asked for: Expected `int`, got `str`")
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_the_demo_shows_all_it_promises_in_under_15_seconds(backend: str) -> None:
     began = time.monotonic()
@@ -83,7 +92,7 @@ def test_help_names_every_command() -> None:
     assert "demo" in done.stdout and "sim" in done.stdout
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.stem)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
