@@ -361,7 +361,6 @@ class Guard:
             f"{self._provider}: the connection was lost {time.monotonic() - self._opened:.1f} s into the response "
             f"({_named(exc)}). The text so far is in .partial_content; the request may be sent again.",
             provider=self._provider,
-            status=200,
             request_id=self._request_id,
         )
 

@@ -132,7 +132,7 @@ class ProviderError(HeadraceError):
 
     Attributes:
         provider: the provider's name, such as "openai"; "" if unknown.
-        status: the HTTP status, or None if none came.
+        status: the HTTP status, or None: no answer came, or what came broke off.
         code: the vendor's own code or type for the error, or None.
         request_id: the vendor's id of the request, or None.
         retry_after: seconds to wait before the same request may succeed, or None if unsaid.

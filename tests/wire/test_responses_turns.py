@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from headrace import (
@@ -17,6 +19,7 @@ from headrace import (
     VendorPart,
 )
 from headrace.streaming.machine import StreamMachine
+from headrace.wire.anthropic import AnthropicCodec
 from headrace.wire.openai import ChatCodec
 from headrace.wire.responses import GROK, ResponsesCodec
 
@@ -143,6 +146,17 @@ def test_an_answer_that_comes_with_the_last_event_alone_keeps_words_and_items_in
     assert [item.get("phase") for item in body["input"] if item.get("role")] == ["commentary", "final_answer"]
 
 
+def test_words_and_items_keep_their_order_where_nothing_belongs_to_the_words() -> None:
+    plain = '{"type":"message","content":[{"type":"output_text","text":"%s"}]}'
+    output = f"{plain % 'Wait.'},{SEARCH},{plain % 'It is.'}"
+    end = f'{{"type":"response.completed","response":{{"status":"completed","output":[{output}]}}}}'
+    assert heard(CODEC, end).parts == (
+        TextPart("Wait."),
+        VendorPart("openai", json.loads(SEARCH)),
+        TextPart("It is."),
+    )
+
+
 def test_reasoning_that_is_not_encrypted_does_not_go_back() -> None:
     """With `store` off the vendor finds nothing by its id: "Item with id 'rs_1' not found"."""
     plain = REASONING.replace('"encrypted_content":"gAAA"', '"encrypted_content":null')
@@ -179,6 +193,13 @@ def test_another_vendor_gets_the_words_and_the_calls(codec: ResponsesCodec | Cha
         "grok: what only openai understands (web_search_call): left out",
         "grok: ImagePart in a message of the assistant, which holds text and calls: left out",
     )
+
+
+def test_what_belongs_to_words_is_nothing_at_all_to_another_vendor() -> None:
+    """An empty text is refused there."""
+    body, _ = sent(AnthropicCodec(), USER, streamed().to_message())
+    blocks = body["messages"][1]["content"]
+    assert [block["text"] for block in blocks if block["type"] == "text"] == ["Wait.", "It ", "is."]
 
 
 def test_what_another_vendor_s_model_said_goes_as_far_as_it_can() -> None:

@@ -90,7 +90,8 @@ class VendorPart:
     """
     What has no type of its own here, as the vendor sent it, such as a call of a tool that the vendor runs itself.
 
-    It goes back to the provider named `origin` unchanged. To any other goes `shared`, if there is one.
+    It goes back to the provider named `origin` unchanged. To any other goes `shared`, if there is one; an empty text
+    says that nothing is lost without it.
     """
 
     origin: str

@@ -376,7 +376,6 @@ class VendorProvider(BaseProvider):
             f"{self.name}: the stream ended inside an event. The text so far is in .partial_content; "
             "the request may be sent again.",
             provider=self.name,
-            status=200,
             request_id=exc.request_id,
         )
 

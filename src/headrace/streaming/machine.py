@@ -31,7 +31,14 @@ from anyio import ClosedResourceError
 
 from .._schema import OutputFormat
 from .._types import AIResponse, AIStreamChunk, Attempt, ChunkMeta, RateLimitInfo, State, TextPart, ToolCallDelta, Usage
-from ..errors import NetworkError, StreamInterruptedError, TruncatedStreamError, error_info
+from ..errors import (
+    NetworkError,
+    ProviderError,
+    RateLimitError,
+    StreamInterruptedError,
+    TruncatedStreamError,
+    error_info,
+)
 from .assembly import Turn, tool_calls
 
 __all__ = ("MARKER", "Due", "StreamMachine", "marker_chunk")
@@ -245,6 +252,12 @@ class StreamMachine:
             self._keep(exc)
 
     def _keep(self, exc: Exception) -> None:
+        """The failure, which is all that is known of a response whose head was a refusal."""
+        if isinstance(exc, ProviderError):
+            self._meta = _merged(ChunkMeta(request_id=exc.request_id), self._meta)
+            exc.request_id = exc.request_id or self._meta.request_id
+        if isinstance(exc, RateLimitError):
+            self.rate_limit = self.rate_limit or exc.rate_limit
         self.error, self._origin = exc, exc.__traceback__
         self._end("interrupted" if self._begun else "failed")
         if self._begun:
