@@ -5,6 +5,8 @@ No word that a model has said is lost, and no ending is made up. The names here 
 stand in `headrace.providers`, errors in `headrace.errors`, the simulator in `headrace.simulator`.
 """
 
+from ._budget import Budget
+from ._figures import Figure, ModelUsage, UsageSummary
 from ._types import (
     AICapability,
     AIMessage,
@@ -35,6 +37,7 @@ from ._types import (
     Usage,
     VendorPart,
 )
+from ._usage import Ledger
 from ._version import __version__
 from .errors import HeadraceError, OutputValidationError, ProviderError, RateLimitError, StreamInterruptedError
 from .gateway import AIGateway
@@ -48,6 +51,7 @@ __all__ = (
     "AIStreamChunk",
     "Attempt",
     "AudioPart",
+    "Budget",
     "CacheBreakpoint",
     "ChatStream",
     "Citation",
@@ -55,11 +59,14 @@ __all__ = (
     "DocumentPart",
     "EmbeddingResponse",
     "ErrorInfo",
+    "Figure",
     "GenerationConfig",
     "HeadraceError",
     "ImagePart",
+    "Ledger",
     "LimitDimension",
     "ModelInfo",
+    "ModelUsage",
     "OutputValidationError",
     "PartialToolCall",
     "PromptCache",
@@ -75,6 +82,7 @@ __all__ = (
     "ToolCallDelta",
     "ToolResultPart",
     "Usage",
+    "UsageSummary",
     "VendorPart",
     "__version__",
 )

@@ -31,7 +31,8 @@ from .errors import (
     TruncatedStreamError,
     UndecodableEventError,
 )
-from .streaming.host import CLOSE, FLIGHT, MAX_REQUESTS, Host
+from .limits.pacer import Pacer
+from .streaming.host import CLOSE, FLIGHT, Host
 from .wire.framing import NDJSON, SSE, Framing, Inflater, Lines, Undecodable, inflater
 
 if TYPE_CHECKING:
@@ -81,9 +82,9 @@ class Session(Host):
         *,
         owner: object = None,
         http_client: AsyncClient | None = None,
-        max_requests: int = MAX_REQUESTS,
+        pacer: Pacer | None = None,
     ) -> None:
-        super().__init__(name, max_requests=max_requests)
+        super().__init__(name, pacer=pacer)
         self.owner = owner
         self._given = http_client
         self._client: httpx.AsyncClient | None = None

@@ -7,6 +7,7 @@ HeadraceError
 │   ├── UnsupportedOptionError        an option that the provider or the model cannot honour (a ValueError)
 │   ├── ModelRulesError               a table of model rules that cannot be read (a ValueError)
 │   ├── MissingKeyError               no API key
+│   ├── BudgetExceededError           a `Budget` of the caller's own is spent
 │   └── ConcurrencyLimitError         no free slot within max_wait (a TimeoutError)
 ├── ProviderError                     everything that concerns one exchange with a vendor
 │   ├── RefusedError                  the vendor's refusal: it answered, and the answer is no
@@ -47,6 +48,7 @@ from ._types import AIResponse, ErrorInfo, RateLimitInfo
 __all__ = (
     "AuthenticationError",
     "BrokenResponseError",
+    "BudgetExceededError",
     "CallerError",
     "ConcurrencyLimitError",
     "ConnectionFailedError",
@@ -106,6 +108,34 @@ class ModelRulesError(CallerError, ValueError):
 
 class MissingKeyError(CallerError):
     """There is no API key for this host. The message names the argument and the environment variable."""
+
+
+class BudgetExceededError(CallerError):
+    """
+    A `Budget` is spent. The vendor would still answer: the limit is the caller's own.
+
+    Attributes:
+        unit: what is counted, "USD" or "tokens".
+        limit, spent: in that unit; `spent` is what is known, within the window.
+        per: seconds of the window, or None: the budget is for good.
+        retry_at: Unix seconds at which there is room again, or None: never by itself.
+        retry_after: the same in seconds from the refusal.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        unit: Literal["USD", "tokens"] = "tokens",
+        limit: float = 0,
+        spent: float = 0,
+        per: float | None = None,
+        retry_at: float | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.unit, self.limit, self.spent, self.per = unit, limit, spent, per
+        self.retry_at, self.retry_after = retry_at, retry_after
 
 
 class ConcurrencyLimitError(CallerError, TimeoutError):

@@ -11,6 +11,7 @@ from anyio import move_on_after, sleep
 from ._http import Session
 from .gateway import AIGateway
 from .providers.base import BaseProvider
+from .streaming.host import Keeper
 from .streaming.stream import ChatStream
 
 __all__ = ("assert_idle",)
@@ -45,9 +46,9 @@ def _open(subject: BaseProvider | AIGateway | ChatStream) -> list[str]:
 
 
 def _held(session: Session) -> list[str]:
-    slots = session.slots.taken
+    slots = session.pacer.taken
     return [
-        *(task.label for task in session.hosted),
+        *(task.label for task in session.hosted if not isinstance(task, Keeper)),
         *([f"{slots} slots"] if slots else []),
         *session.busy_connections(),
     ]

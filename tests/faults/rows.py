@@ -15,6 +15,7 @@ import pytest
 
 from headrace import AIMessage, Deadlines
 from headrace.errors import DeadlineKind, ProviderError
+from headrace.limits.policy import RateLimitPolicy
 from headrace.providers.anthropic import AnthropicProvider
 from headrace.providers.base import BaseProvider
 from headrace.providers.gemini import GeminiProvider
@@ -38,6 +39,7 @@ PROVIDERS: Final = {
     "openai": OpenAIProvider,
 }
 REST: Final = ""
+UNPACED: Final = RateLimitPolicy(pace=False)  # what the vendor tells, and no waiting for it
 SILENT: Final = ("gemini", "ollama")  # their heads tell neither limits nor ids
 MESSAGES: Final = [AIMessage("user", "Tell me of the mill.")]
 MARKER: Final = "\n\n[Response interrupted]"

@@ -36,7 +36,7 @@ from headrace.errors import (
 from headrace.providers.base import BaseProvider
 from headrace.simulator import Simulator, faults
 
-from .rows import HEAD, MESSAGES, PROVIDERS, REST, SILENT, PerVendor, Row, after, of, still_works, table
+from .rows import HEAD, MESSAGES, PROVIDERS, REST, SILENT, UNPACED, PerVendor, Row, after, of, still_works, table
 
 pytestmark = pytest.mark.usefixtures("leak_check")
 
@@ -155,7 +155,9 @@ STALLED: Final = Row(fault=faults.Refuse(status=500, body="stall"), state="faile
 
 @table(BEFORE)
 async def test_what_breaks_an_answer_before_its_first_word_is_raised(sim: Simulator, vendor: str, row: Row) -> None:
-    async with PROVIDERS[vendor]("k", base_url=sim.base_url(vendor), deadlines=row.deadlines) as provider:
+    async with PROVIDERS[vendor](
+        "k", base_url=sim.base_url(vendor), deadlines=row.deadlines, limits=UNPACED
+    ) as provider:
         await assert_fails(sim, provider, row)
     await sim.wait_all_closed()
 
@@ -210,7 +212,7 @@ async def assert_fails(sim: Simulator, provider: BaseProvider, row: Row) -> Prov
 async def test_the_other_origin_of_a_redirect_sees_nothing(sim: Simulator, vendor: str, status: int) -> None:
     async with Simulator() as other:
         fault = faults.Redirect(location=f"{other.base_url(vendor)}/take?key=k", status=status)
-        async with PROVIDERS[vendor]("k", base_url=sim.base_url(vendor)) as provider:
+        async with PROVIDERS[vendor]("k", base_url=sim.base_url(vendor), limits=UNPACED) as provider:
             row = Row(fault=fault, error=RedirectError, retryable=False, reused=True)
             error = await assert_fails(sim, provider, row)
         assert f"127.0.0.1:{other.port}" in str(error)

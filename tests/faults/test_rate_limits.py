@@ -14,7 +14,7 @@ from headrace.errors import RateLimitError
 from headrace.providers.base import BaseProvider
 from headrace.simulator import Limits, Script, Simulator
 
-from .rows import MESSAGES, PIECES, PROVIDERS
+from .rows import MESSAGES, PIECES, PROVIDERS, UNPACED
 
 pytestmark = pytest.mark.usefixtures("leak_check")
 
@@ -36,7 +36,7 @@ async def told(provider: BaseProvider) -> RateLimitInfo:
 async def test_the_count_goes_down_from_call_to_call(vendor: str) -> None:
     limits = Limits(requests=5, tokens=1_000_000, window=HOUR)
     async with Simulator(limits={vendor: limits}) as sim:
-        async with PROVIDERS[vendor]("k", base_url=sim.base_url(vendor)) as provider:
+        async with PROVIDERS[vendor]("k", base_url=sim.base_url(vendor), limits=UNPACED) as provider:
             infos = [await told(provider) for _ in range(5)]
     assert [info.limit_requests for info in infos] == [5] * 5
     assert [info.remaining_requests for info in infos] == [4, 3, 2, 1, 0]
@@ -55,7 +55,7 @@ async def test_the_count_goes_down_from_call_to_call(vendor: str) -> None:
 async def test_every_dimension_that_is_counted_is_told() -> None:
     limits = Limits(requests=50, tokens=None, input_tokens=30_000, output_tokens=8_000, window=HOUR)
     async with Simulator(limits={"anthropic": limits}) as sim:
-        async with PROVIDERS["anthropic"]("k", base_url=sim.base_url("anthropic")) as provider:
+        async with PROVIDERS["anthropic"]("k", base_url=sim.base_url("anthropic"), limits=UNPACED) as provider:
             info = await told(provider)
     assert {one.name: (one.limit, one.remaining) for one in info.dimensions} == {
         "requests": (50, 49),
@@ -76,7 +76,7 @@ async def test_gemini_tells_nothing_until_it_refuses() -> None:
 async def test_an_empty_bucket_says_what_ran_out_and_when_to_come_back(vendor: str, stream: bool) -> None:
     config = GenerationConfig(stream=stream)
     async with Simulator(limits={vendor: Limits(requests=2, window=20.0)}) as sim:
-        async with PROVIDERS[vendor]("k", base_url=sim.base_url(vendor)) as provider:
+        async with PROVIDERS[vendor]("k", base_url=sim.base_url(vendor), limits=UNPACED) as provider:
             await provider.chat(MESSAGES, config)
             await provider.chat(MESSAGES, config)
             with pytest.raises(RateLimitError) as caught:
@@ -102,7 +102,7 @@ async def test_an_empty_bucket_says_what_ran_out_and_when_to_come_back(vendor: s
 async def test_a_wait_that_comes_with_a_good_answer_means_nothing(sim: Simulator, vendor: str, stream: bool) -> None:
     headers = {"retry-after": "30", "retry-after-ms": "30000"}
     sim.play(vendor, Script(pieces=PIECES, headers=headers))
-    async with PROVIDERS[vendor]("k", base_url=sim.base_url(vendor)) as provider:
+    async with PROVIDERS[vendor]("k", base_url=sim.base_url(vendor), limits=UNPACED) as provider:
         answer = await provider.chat(MESSAGES, GenerationConfig(stream=stream))
     assert (answer.content, answer.state) == ("".join(PIECES), "finished")
     assert answer.rate_limit is not None
@@ -118,7 +118,7 @@ async def test_headers_that_say_nothing_cost_no_reply(sim: Simulator, vendor: st
         "anthropic-ratelimit-requests-reset": "yesterday-ish",
     }
     sim.play(vendor, Script(pieces=PIECES, headers=broken))
-    async with PROVIDERS[vendor]("k", base_url=sim.base_url(vendor)) as provider:
+    async with PROVIDERS[vendor]("k", base_url=sim.base_url(vendor), limits=UNPACED) as provider:
         info = await told(provider)
     assert (info.limit_requests, info.remaining_requests) == (0, 0)
     assert (info.limit_tokens, info.usage_percentage) == (100_000_000, 0.0)

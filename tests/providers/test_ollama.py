@@ -16,6 +16,7 @@ from headrace.errors import (
     UndecodableEventError,
     UnexpectedResponseError,
 )
+from headrace.limits.policy import RateLimitPolicy
 from headrace.providers import load_provider
 from headrace.providers.ollama import LoadedModel, OllamaModel, OllamaProvider, OllamaStatus, address
 from headrace.simulator import Script, Simulator
@@ -185,9 +186,12 @@ async def test_the_first_model_that_can_chat_is_asked_where_none_is_named_and_fo
 
 async def test_the_default_is_found_inside_of_a_single_slot(sim: Simulator) -> None:
     """Also in the private session of a provider that was not entered."""
-    async with provider(sim, max_requests=1, max_wait=0) as ollama, ollama.chat_stream(HI) as stream:
+    async with (
+        provider(sim, max_requests=1, limits=RateLimitPolicy(pace=False, max_wait=0)) as ollama,
+        ollama.chat_stream(HI) as stream,
+    ):
         assert [chunk async for chunk in stream][-1].is_final
-    await provider(sim, max_requests=1, max_wait=0).chat(HI)
+    await provider(sim, max_requests=1, limits=RateLimitPolicy(pace=False, max_wait=0)).chat(HI)
     await sim.wait_all_closed()
 
 

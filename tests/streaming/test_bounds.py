@@ -10,6 +10,7 @@ from anyio import BusyResourceError, ClosedResourceError, create_task_group, fai
 
 from headrace import AIStreamChunk, GenerationConfig
 from headrace.errors import ConcurrencyLimitError, ServerError
+from headrace.limits.policy import RateLimitPolicy
 from headrace.streaming.pump import AHEAD
 from headrace.testing import assert_idle
 
@@ -129,7 +130,9 @@ async def test_rule_12_such_a_stream_is_read_to_its_end() -> None:
 
 
 async def test_no_slot_within_max_wait_names_the_holders() -> None:
-    async with session(Scripted(foreign.A, HANG, max_requests=2, max_wait=0.02, model="big")) as provider:
+    async with session(
+        Scripted(foreign.A, HANG, max_requests=2, limits=RateLimitPolicy(pace=False, max_wait=0.02), model="big")
+    ) as provider:
         holders = [provider.chat_stream(MESSAGES) for _ in range(2)]
         for holder in holders:
             await anext(holder)
@@ -147,7 +150,9 @@ async def test_no_slot_within_max_wait_names_the_holders() -> None:
 
 @pytest.mark.parametrize("asked", ["provider", "call"])
 async def test_max_wait_0_refuses_at_once(asked: str) -> None:
-    provider = Scripted(foreign.A, HANG, max_requests=1, max_wait=0 if asked == "provider" else 60)
+    provider = Scripted(
+        foreign.A, HANG, max_requests=1, limits=RateLimitPolicy(pace=False, max_wait=0 if asked == "provider" else 60)
+    )
     config = GenerationConfig(max_wait=0) if asked == "call" else None
     async with session(provider):
         holder = provider.chat_stream(MESSAGES)

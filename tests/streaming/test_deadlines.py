@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from headrace import Deadlines, GenerationConfig
 from headrace.errors import HeadraceError, ServerError, StreamTimeoutError
+from headrace.limits.policy import RateLimitPolicy
 from headrace.providers.base import BaseProvider
 from headrace.providers.openai import OpenAIProvider
 from headrace.streaming.pump import AHEAD
@@ -120,7 +121,16 @@ async def test_rule_11_the_vendor_is_blamed_for_its_own_time_only() -> None:
 
 async def test_rule_11_waiting_for_a_slot_does_not_count() -> None:
     deadlines = Deadlines(first_chunk=10, next_chunk=1000, idle=1000)
-    provider = Scripted(5.0, A, 500.0, FINISH, DONE, max_requests=1, max_wait=1000, deadlines=deadlines)
+    provider = Scripted(
+        5.0,
+        A,
+        500.0,
+        FINISH,
+        DONE,
+        max_requests=1,
+        limits=RateLimitPolicy(pace=False, max_wait=1000),
+        deadlines=deadlines,
+    )
     async with session(provider), create_task_group() as tasks:
         first, second = provider.chat_stream(MESSAGES), provider.chat_stream(MESSAGES)
         tasks.start_soon(drain, first)

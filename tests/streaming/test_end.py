@@ -18,6 +18,7 @@ from headrace.errors import (
     TruncatedStreamError,
     UndecodableEventError,
 )
+from headrace.limits.policy import RateLimitPolicy
 from headrace.streaming.pump import AHEAD
 
 from ..leaks import session, soon
@@ -250,14 +251,14 @@ async def test_rule_07_a_proof_without_content_is_a_good_end(server: RawServer, 
 
 @pytest.mark.parametrize("last", [(foreign.FINISH, foreign.DONE), (NetworkError("cut"),)], ids=["finished", "cut"])
 async def test_rule_07_whoever_has_seen_the_end_holds_nothing(last: tuple[foreign.Step, ...]) -> None:
-    provider = Scripted(foreign.A, *last, max_requests=1, max_wait=0)
+    provider = Scripted(foreign.A, *last, max_requests=1, limits=RateLimitPolicy(pace=False, max_wait=0))
     async with provider:
         for turn in (1, 2, 3):
             async for chunk in provider.chat_stream(MESSAGES):
                 if chunk.is_final:
                     assert provider.closed == turn
                     assert provider._session is not None
-                    assert provider._session.slots.taken == 0
+                    assert provider._session.pacer.taken == 0
 
 
 # ---------------------------------------------------------------- 8: states

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import pytest
 from anyio import create_task_group, move_on_after, to_thread
 
-from headrace import ChatStream
+from headrace import ChatStream, Deadlines
+from headrace._http import Session
 from headrace.errors import SessionClosedError
+from headrace.limits.cost import Cost
+from headrace.streaming.attempts import Need
+from headrace.streaming.host import Call
 from headrace.streaming.pump import AHEAD
 from headrace.testing import assert_idle
 
@@ -19,6 +25,8 @@ from . import foreign
 from .conftest import Make
 from .foreign import HANG, Scripted
 from .words import DONE, FINISH, MESSAGES, A, B, C, drain, word
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.usefixtures("leak_check")
 
@@ -202,9 +210,14 @@ async def test_rule_13_a_call_comes_back_by_value(server: RawServer, make: Make)
             raise OSError("no")
 
         assert provider._session is not None
-        assert await provider._session.call(value) == 5
+        assert await call_in(provider._session, value) == 5
         with pytest.raises(OSError, match="no"):
-            await provider._session.call(error)
+            await call_in(provider._session, error)
+
+
+async def call_in(session: Session, work: Callable[[], Awaitable[T]]) -> T:
+    call = Call(lambda _: work(), "exchange", host=session, need=Need(cost=Cost(0.0)), deadlines=Deadlines())
+    return await session.call(call)
 
 
 async def _get(provider, url: str) -> None:
@@ -226,7 +239,7 @@ async def test_rule_13_a_call_that_is_cancelled_leaves_the_pool_whole(
 
         async def call() -> None:
             assert provider._session is not None
-            await provider._session.call(lambda: _get(provider, url + "/"))
+            await call_in(provider._session, lambda: _get(provider, url + "/"))
 
         if how == "native":
             task = asyncio.create_task(call())

@@ -22,6 +22,7 @@ from headrace import (
     ToolCall,
     Usage,
 )
+from headrace.limits.policy import RateLimitPolicy
 from headrace.providers import BaseProvider, load_provider
 from headrace.providers.gemini import GeminiProvider
 from headrace.providers.openai import OpenAIProvider
@@ -50,7 +51,7 @@ async def key() -> str:
 async def use() -> None:
     OpenAIProvider(lambda: "k", base_url="http://x/v1", http_client=httpx.AsyncClient())
     OpenAIProvider(key, http_client=httpx2.AsyncClient(), deadlines=Deadlines(total=60.0), max_requests=5)
-    GeminiProvider("k", api_version="v1", model="gemini-3.8-flash", max_wait=0.0)
+    GeminiProvider("k", api_version="v1", model="gemini-3.8-flash", limits=RateLimitPolicy(max_wait=0.0))
     async with Mine() as provider:
         assert_type(provider, Mine)
         stream = provider.chat_stream([AIMessage("user", "hi")], GenerationConfig(max_tokens=5))

@@ -6,7 +6,7 @@ Plain values; who assembles them is `streaming/`. Knows no vendor.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypedDict, TypeVar, overload
 
@@ -105,12 +105,17 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class ChunkMeta:
-    """What a raw stream tells about the response beside its content. Taken by the stream, never delivered."""
+    """
+    What a raw stream tells about the response beside its content. Taken by the stream, never delivered.
+
+    `usage` gives the tokens so far when somebody asks: for formats that tell them with every event.
+    """
 
     model: str | None = None
     request_id: str | None = None
     raw_finish_reason: str | None = None
     raw_response: object = None
+    usage: Callable[[], Usage | None] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(slots=True)
@@ -131,7 +136,8 @@ class AIStreamChunk:
         is_marker: True on the marker chunk only; its content is not the model's.
         parts: what came whole and has a type: citations, images, reasoning to be sent back, in the vendor's order. They
             stand behind the words of the chunk, unless one of them is a `TextPart` that repeats the words in their
-            place; an empty one is a border between two blocks of words.
+            place; an empty one is a border between two blocks of words. A `ToolCall` repeats a call of the chunk that
+            came whole, in its place.
         extra: the vendor's objects for content that has no field of its own here, in its order.
 
     What a provider's `_raw_chat_stream` yields has the same shape. There, a `finish_reason` is the proof that the

@@ -197,6 +197,7 @@ class GenerationConfig:
         extra: fields put into the request body as they are, over everything else.
         priority: among calls that wait for their turn, higher goes first.
         max_wait: most seconds to wait for a turn before the request is sent; 0 refuses instead of waiting.
+        max_attempts: requests that this call may send, in place of the provider's `max_attempts`.
         deadlines: for this call in place of the provider's.
     """
 
@@ -219,4 +220,5 @@ class GenerationConfig:
     extra: Mapping[str, object] | None = None
     priority: int = 0
     max_wait: float | None = None
+    max_attempts: int | None = None
     deadlines: Deadlines | None = None

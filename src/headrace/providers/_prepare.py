@@ -21,7 +21,7 @@ from ..wire._codec import Encoded
 __all__ = ("prepared",)
 
 _KEPT: Final = frozenset(
-    {"messages", "model", "stream", "extra", "priority", "max_wait", "deadlines"}
+    {"messages", "model", "stream", "extra", "priority", "max_wait", "max_attempts", "deadlines"}
 )  # never left out
 
 

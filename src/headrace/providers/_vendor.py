@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from inspect import isawaitable
 from typing import Final, Literal, NamedTuple, TypeAlias, Unpack
 from urllib.parse import urlsplit
@@ -37,11 +38,16 @@ from ..errors import (
     TruncatedStreamError,
     UndecodableEventError,
 )
-from ..streaming.deadlines import Watch
-from ..streaming.host import FLIGHT, Flight
+from ..limits.cost import CHARACTERS, Cost
+from ..limits.pacer import Pacer
+from ..limits.policy import RateLimitPolicy
+from ..streaming.attempts import Need, Place
+from ..streaming.host import FLIGHT, Call
+from ..telemetry import Asked, Operation
 from ..wire._codec import Catalog, Codec, Counter, Embedded, Embedder, Encoded, SaidThenFailed
 from . import _files as files
 from ._prepare import prepared
+from ._watched import Watched
 from .base import BaseProvider, ProviderOptions
 
 __all__ = ("ApiKey", "Plain", "Vendor", "VendorOptions", "VendorProvider", "environment")
@@ -113,6 +119,7 @@ class VendorProvider(BaseProvider):
 
     vendor: Vendor
     codec: Codec
+    limits: RateLimitPolicy | Pacer = RateLimitPolicy()
     embedder: Embedder | None = None
     counter: Counter | None = None
     catalog: Catalog | None = None
@@ -146,6 +153,25 @@ class VendorProvider(BaseProvider):
             return None
         value = environment(self.vendor.key_env)
         return None if value is None else Secret(value)
+
+    def _asked(
+        self,
+        operation: Operation,
+        model: str,
+        config: GenerationConfig | None = None,
+        messages: Sequence[AIMessage] | None = None,
+    ) -> Asked:
+        return Asked(operation, self.name, model, config, messages, self.base_url)
+
+    def _account(self) -> str:
+        """
+        The vendor, its address, and a fingerprint of the key: 16 hexadecimal digits of a hash, from which no key can be
+        found. Keys that a callable gives count as one account.
+        """
+        key = self._key if self._key is not None else self._environment_key()
+        text = key.reveal() if isinstance(key, Secret) else ""
+        mark = blake2b(text.encode(), digest_size=8, person=b"headrace").hexdigest() if text else "-"
+        return f"{self.name}:{urlsplit(self.base_url).netloc}:{mark}"
 
     async def _current_key(self) -> Secret | None:
         """The key for the next request; None where there is none and none is needed."""
@@ -230,7 +256,14 @@ class VendorProvider(BaseProvider):
         except Refusal as refusal:
             raise self._refused(refusal, key) from None
 
-    async def _json(self, encoded: Encoded, *, deadlines: Deadlines | None = None) -> Plain:
+    async def _json(
+        self,
+        encoded: Encoded,
+        *,
+        need: Need | None = None,
+        deadlines: Deadlines | None = None,
+        watched: Watched | None = None,
+    ) -> Plain:
         """
         One JSON exchange that is no chat: vectors, lists, counts.
 
@@ -239,31 +272,42 @@ class VendorProvider(BaseProvider):
 
         Args:
             encoded: the request.
+            need: what it takes of the limits; else one request, in a scope of its own.
             deadlines: `first_chunk` bounds the whole answer; else the provider's own.
+            watched: who is told that it was sent.
 
         Raises:
             ProviderError: the vendor refused, by the codec's own reading, could not be reached, or the answer broke.
             MissingKeyError: there is no key.
-            ConcurrencyLimitError: no slot became free within the provider's `max_wait`.
+            RateLimitError, ConcurrencyLimitError: it would have to wait for longer than `max_wait`; nothing was sent.
         """
         flight = FLIGHT.get()
         if flight is not None and isinstance(flight.host, Session) and flight.host.owner is self:
             return await self._read_json(flight.host, encoded)
+        need = need or Need(cost=Cost(0.0), scope=encoded.path.partition("?")[0])
         if self._session is not None and self._session.is_open:
-            return await self._hosted_json(self._session, encoded, deadlines)
+            return await self._hosted_json(self._session, encoded, need, deadlines, watched)
         async with self._new_session() as private:
-            return await self._hosted_json(private, encoded, deadlines)
+            return await self._hosted_json(private, encoded, need, deadlines, watched)
 
-    async def _hosted_json(self, session: Session, encoded: Encoded, deadlines: Deadlines | None) -> Plain:
-        async def work() -> Plain:
-            watch = Watch(deadlines or self.deadlines)
-            FLIGHT.set(Flight(session, watch))  # in this task's own context
-            with watch.scope:
-                return await self._read_json(session, encoded)
-            raise watch.late(self.name)
+    async def _hosted_json(
+        self, session: Session, encoded: Encoded, need: Need, deadlines: Deadlines | None, watched: Watched | None
+    ) -> Plain:
+        async def work(place: Place) -> Plain:
+            plain = await self._read_json(session, encoded)
+            place.head(plain.rate_limit)
+            return plain
 
-        label = f"{encoded.method} {self.name}{encoded.path}"
-        return await session.call(work, label, max_wait=self.max_wait)
+        call = Call(
+            work,
+            f"{encoded.method} {self.name}{encoded.path}",
+            host=session,
+            need=need,
+            deadlines=deadlines or self.deadlines,
+            attempts=self.max_attempts,
+            on_sent=None if watched is None else watched.sent,
+        )
+        return await session.call(call)
 
     async def _read_json(self, session: Session, encoded: Encoded) -> Plain:
         async with await self._open(session, encoded, accept=JSON) as exchange:
@@ -333,18 +377,21 @@ class VendorProvider(BaseProvider):
         given = [texts] if isinstance(texts, str) else list(texts)
         found: list[tuple[Embedded, Plain]] = []
         size = self.embedder.batch
-        for batch in (given[start : start + size] for start in range(0, len(given), size)):
-            encoded = self.embedder.encode(batch, model=asked, dimensions=dimensions, task=task, extra=extra)
-            plain = await self._json(encoded)
-            found.append((self.embedder.decode(plain.body, count=len(batch), request_id=plain.request_id), plain))
-        return EmbeddingResponse(
-            tuple(vector for one, _ in found for vector in one.vectors),
-            self.name,
-            next((one.model for one, _ in found if one.model), asked),
-            _summed([one.usage for one, _ in found]),
-            found[-1][1].rate_limit if found else None,
-            tuple(plain.request_id for _, plain in found if plain.request_id),
-        )
+        with Watched(self._asked("embeddings", asked), self._observers) as watched:
+            for batch in (given[start : start + size] for start in range(0, len(given), size)):
+                encoded = self.embedder.encode(batch, model=asked, dimensions=dimensions, task=task, extra=extra)
+                need = Need(cost=Cost(sum(map(len, batch)) / CHARACTERS), scope=asked)
+                plain = await self._json(encoded, need=need, watched=watched)
+                found.append((self.embedder.decode(plain.body, count=len(batch), request_id=plain.request_id), plain))
+            watched.answer = EmbeddingResponse(
+                tuple(vector for one, _ in found for vector in one.vectors),
+                self.name,
+                next((one.model for one, _ in found if one.model), asked),
+                _summed([one.usage for one, _ in found]),
+                found[-1][1].rate_limit if found else None,
+                tuple(plain.request_id for _, plain in found if plain.request_id),
+            )
+        return watched.answer
 
     async def count_tokens(self, messages: Sequence[AIMessage], config: GenerationConfig | None = None) -> int:
         """See `BaseProvider.count_tokens`."""
@@ -353,8 +400,9 @@ class VendorProvider(BaseProvider):
         given = config or GenerationConfig()
         model, loaded = await self._model_for(given), await files.loaded(messages)
         encoded = self._prepared(lambda config: counter.encode(loaded, config, model=model), loaded, given, model)
-        plain = await self._json(encoded, deadlines=given.deadlines)
-        return counter.decode(plain.body, request_id=plain.request_id)
+        with Watched(self._asked("count_tokens", model), self._observers) as watched:
+            plain = await self._json(encoded, deadlines=given.deadlines, watched=watched)
+            return counter.decode(plain.body, request_id=plain.request_id)
 
     async def list_models(self) -> tuple[ModelInfo, ...]:
         """See `BaseProvider.list_models`. All pages, a request for each."""
@@ -362,13 +410,14 @@ class VendorProvider(BaseProvider):
             return await super().list_models()
         found: list[ModelInfo] = []
         cursor: str | None = None
-        for _ in range(MOST_PAGES):
-            plain = await self._json(self.catalog.encode(cursor))
-            page, following = self.catalog.decode(plain.body, request_id=plain.request_id)
-            found += page
-            if following is None or following == cursor:
-                break
-            cursor = following
+        with Watched(self._asked("list_models", ""), self._observers) as watched:
+            for _ in range(MOST_PAGES):
+                plain = await self._json(self.catalog.encode(cursor), watched=watched)
+                page, following = self.catalog.decode(plain.body, request_id=plain.request_id)
+                found += page
+                if following is None or following == cursor:
+                    break
+                cursor = following
         return tuple(found)
 
     def _cut_inside_event(self, exc: ProviderError) -> TruncatedStreamError:

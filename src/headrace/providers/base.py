@@ -29,12 +29,17 @@ from .._types import (
 )
 from ..errors import UnsupportedOptionError
 from ..limits import headers as limit_headers
+from ..limits.cost import Cost, estimate
 from ..limits.dialects import DIALECTS, Dialect
-from ..streaming.host import FLIGHT, MAX_REQUESTS, MAX_WAIT, not_open
+from ..limits.pacer import MAX_REQUESTS, Pacer
+from ..limits.policy import RateLimitPolicy
+from ..streaming.attempts import Candidate, Need, repeated
+from ..streaming.host import FLIGHT, not_open
 from ..streaming.machine import MARKER
 from ..streaming.pump import Plan
 from ..streaming.recovery import Recovery
 from ..streaming.stream import ChatStream
+from ..telemetry import Asked, Observer, Operation
 
 __all__ = ("CHAT_MODEL", "BaseProvider", "ProviderOptions")
 
@@ -56,7 +61,8 @@ class ProviderOptions(TypedDict, total=False):
     http_client: AsyncClient | None
     deadlines: Deadlines | None
     max_requests: int
-    max_wait: float
+    limits: RateLimitPolicy | Pacer | None
+    max_attempts: int
     marker: str
     strict_options: bool
 
@@ -74,7 +80,10 @@ class BaseProvider:
             connection limit should not be below `max_requests`.
         deadlines: how long the vendor may take; see `Deadlines`.
         max_requests: exchanges that run at once in the session; more wait for a slot.
-        max_wait: most seconds to wait for a slot; 0 refuses instead.
+        limits: how requests are paced, see `RateLimitPolicy`; or a `Pacer` to share with other providers of this loop
+            that have the same account.
+        max_attempts: requests that one call may send. 1 repeats nothing; with more, one that the vendor refuses for now
+            (429, 503, 529) before any content stands in line again, for at most `max_wait` in all.
         marker: the text of the marker chunk that ends an interrupted stream.
         strict_options: raise `UnsupportedOptionError` for an option that the model or the vendor does not take; False
             leaves the option out, with a `telemetry` event.
@@ -88,17 +97,20 @@ class BaseProvider:
     model: str = ""
     deadlines: Deadlines = Deadlines()
     max_requests: int = MAX_REQUESTS
-    max_wait: float = MAX_WAIT
+    limits: RateLimitPolicy | Pacer = RateLimitPolicy(pace=False)  # of what stands behind it nothing is known
+    max_attempts: int = 1
     marker: str = MARKER
     strict_options: bool = True
     _http_client: AsyncClient | None = None
     _session: Session | None = None
+    _observers: tuple[Observer, ...] = ()  # who watches this provider beside those who watch all
 
     def __init__(self, **options: Unpack[ProviderOptions]) -> None:
         self.model = options.get("model") or self.model
         self.deadlines = options.get("deadlines") or self.deadlines
         self.max_requests = options.get("max_requests", self.max_requests)
-        self.max_wait = options.get("max_wait", self.max_wait)
+        self.limits = options.get("limits") or self.limits
+        self.max_attempts = _counted(options.get("max_attempts", self.max_attempts))
         self.marker = options.get("marker", self.marker)
         self.strict_options = options.get("strict_options", self.strict_options)
         self._http_client = options.get("http_client")
@@ -129,7 +141,23 @@ class BaseProvider:
             await session.__aexit__(kind, exc, tb)  # noqa: ASYNC102  # shielded there
 
     def _new_session(self) -> Session:
-        return Session(self.name, owner=self, http_client=self._http_client, max_requests=self.max_requests)
+        return Session(self.name, owner=self, http_client=self._http_client, pacer=self._new_pacer())
+
+    def _new_pacer(self) -> Pacer:
+        """The pacer of a new session: the one that was given, else one of its own."""
+        if isinstance(self.limits, Pacer):
+            return self.limits
+        return Pacer(
+            self.limits,
+            name=self.name,
+            max_requests=self.max_requests,
+            key=self._account(),
+            blind=not self.dialect.headers,  # it tells nothing before it refuses
+        )
+
+    def _account(self) -> str:
+        """Who is limited, in a word without secrets: what has the same word shares its limits."""
+        return self.name
 
     def _current_session(self) -> Session:
         """The session of the task that drives a raw stream, else the provider's own."""
@@ -190,20 +218,51 @@ class BaseProvider:
             config: options of this call.
         """
         given = config or GenerationConfig()
+        attempts = self.max_attempts if given.max_attempts is None else _counted(given.max_attempts)
         return ChatStream(
             Plan(
-                open=lambda: self._raw_chat_stream(messages, config),
+                route=lambda _: repeated(self._candidate(messages, given), attempts),
                 host=lambda: self._session,
                 new_host=self._new_session,
                 provider=self.name,
                 model=given.model or self.model,
                 marker=self.marker,
-                deadlines=given.deadlines or self.deadlines,
-                priority=given.priority,
-                max_wait=self.max_wait if given.max_wait is None else given.max_wait,
                 response_format=given.response_format,
+                observers=self._observers,
             )
         )
+
+    def _candidate(self, messages: Sequence[AIMessage], config: GenerationConfig) -> Candidate:
+        """This provider as one who can be asked for the answer."""
+        model = config.model or self.model
+        return Candidate(
+            open=lambda: self._raw_chat_stream(messages, config),
+            asked=lambda: self._asked("chat", model, config, messages),
+            need=Need(
+                cost=self._cost(messages, config),
+                scope=model,
+                priority=config.priority,
+                max_wait=config.max_wait,
+            ),
+            deadlines=config.deadlines or self.deadlines,
+            provider=self.name,
+            model=model,
+        )
+
+    def _asked(
+        self,
+        operation: Operation,
+        model: str,
+        config: GenerationConfig | None = None,
+        messages: Sequence[AIMessage] | None = None,
+    ) -> Asked:
+        """A request, for those who watch."""
+        return Asked(operation, self.name, model, config, messages)
+
+    def _cost(self, messages: Sequence[AIMessage], config: GenerationConfig) -> Cost:
+        """What the call is thought to take of the limits."""
+        policy = self.limits.policy if isinstance(self.limits, Pacer) else self.limits
+        return (policy.estimate or estimate)(messages, config)
 
     async def chat(self, messages: Sequence[AIMessage], config: GenerationConfig | None = None) -> AIResponse:
         """
@@ -211,7 +270,8 @@ class BaseProvider:
 
         Raises:
             StreamInterruptedError: the stream was cut; `.partial_content` has what came.
-            ProviderError: the vendor refused, or could not be reached.
+            ProviderError: the vendor refused, or could not be reached; or (`RateLimitError` with `sent` False) the
+                pacer foresees a longer wait than `max_wait`.
             CallerError: the call cannot be made as it stands.
         """
         async with self.chat_stream(messages, config) as stream:
@@ -300,6 +360,12 @@ class BaseProvider:
         Go durations, RFC 3339 and HTTP-dates, too.
         """
         return _units.parse_reset_time(value, now=_clock.wall())
+
+
+def _counted(attempts: int) -> int:
+    if attempts < 1:
+        raise ValueError(f"max_attempts is {attempts!r}: a call sends at least 1 request")
+    return attempts
 
 
 def _not_here(provider: str, what: str, why: str) -> UnsupportedOptionError:

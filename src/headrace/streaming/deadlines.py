@@ -55,7 +55,8 @@ class Watch:
             "tail": TAIL,
         }
         self._slack = {kind: min(SLACK, span / 8) for kind, span in self._span.items()}
-        self._is_sent = False
+        self.is_sent = False  # whether the request was handed to the wire
+        self.on_sent: Callable[[], None] | None = None
         self.kind: Due = "first_chunk"
         self._start = self._began = self._last = self._mark = self._now()
         self._arm()
@@ -68,9 +69,16 @@ class Watch:
     def handed_over(self) -> None:
         """The request goes to the wire now: what was done before it, such as asking for a key, is not the vendor's."""
         self._last = self._mark = self._now()
-        if not self._is_sent:
-            self._is_sent, self._start, self._began = True, self._last, self._last
+        if not self.is_sent:
+            self._start = self._began = self._last
+            self.sent()
         self._arm()
+
+    def sent(self) -> None:
+        """The request went to the wire, at some time before: all that is known of a source that does not tell."""
+        self.is_sent = True
+        if self.on_sent is not None:
+            self.on_sent()
 
     def restart(self, kind: Due) -> None:
         """Content has come, or the phase has changed: this deadline counts from the last bytes on."""

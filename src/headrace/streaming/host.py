@@ -8,27 +8,27 @@ The group is entered and left by one task, and shows nobody an exception that is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
-from anyio import CancelScope, Event, create_task_group
+from anyio import CancelScope, Event, create_task_group, current_effective_deadline, current_time
 
+from .._types import Deadlines
 from ..errors import SessionClosedError
-from .slots import Slots
+from ..limits.pacer import Pacer
+from ..limits.policy import RateLimitPolicy
+from .attempts import Need, Place, is_busy
+from .deadlines import Watch
 
-if TYPE_CHECKING:
-    from .deadlines import Watch
-
-__all__ = ("CLOSE", "FLIGHT", "MAX_REQUESTS", "MAX_WAIT", "Call", "Flight", "Host", "Hosted")
+__all__ = ("CLOSE", "FLIGHT", "Call", "Flight", "Host", "Hosted", "Keeper", "Patience")
 
 T = TypeVar("T")
 
 CLOSE: Final = 2.0  # seconds for closing a response or a client; a peer that stalls here is dropped
-MAX_REQUESTS: Final = 100  # open exchanges of a session: httpx's own default for connections
-MAX_WAIT: Final = 60.0  # seconds for a slot; longer, and a person thinks that it hangs
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,37 +79,110 @@ class Hosted:
 
 
 class Call(Hosted, Generic[T]):
-    """Any await that must not run in the caller's task."""
+    """
+    One exchange that is no stream, in its place in the pacer; the same again, up to `attempts`, while it is refused.
 
-    def __init__(self, work: Callable[[], Awaitable[T]], label: str, *, host: Host, max_wait: float) -> None:
+    `work` is given the place, to tell it of the head of the answer; `on_sent` is told of each request, with the seconds
+    that it waited for its place.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Place], Awaitable[T]],
+        label: str,
+        *,
+        host: Host,
+        need: Need,
+        deadlines: Deadlines,
+        attempts: int = 1,
+        on_sent: Callable[[float], None] | None = None,
+    ) -> None:
         super().__init__(label)
-        self._work, self._host, self._max_wait = work, host, max_wait
+        self._work, self._host, self._need, self._deadlines, self._attempts = work, host, need, deadlines, attempts
+        self._caller_deadline, self._on_sent = current_effective_deadline(), on_sent
         self.result: tuple[T] | None = None
         self.error: Exception | None = None
 
     async def main(self) -> None:
-        await self._host.slots.take(self, max_wait=self._max_wait)
+        patience, ticket = Patience(self._need.max_wait), None
+        for left in reversed(range(self._attempts)):
+            place = await Place.take(
+                self._host.pacer,
+                self._need,
+                self.label,
+                max_wait=patience.left(),
+                deadline=self._caller_deadline,
+                again=ticket,
+            )
+            try:
+                result = await self._attempt(place)
+            except Exception as exc:
+                if not left or not is_busy(exc):
+                    raise
+                ticket = place.ticket
+            else:
+                if self.error is None:
+                    self.result = (result,)
+                return
+
+    async def _attempt(self, place: Place) -> T:
+        watch, error = Watch(self._deadlines), None
+        if (on_sent := self._on_sent) is not None:
+            watch.on_sent = lambda: on_sent(place.waited)
+        FLIGHT.set(Flight(self._host, watch))  # in this task's own context
         try:
-            result = await self._work()
-            if self.error is None:
-                self.result = (result,)
+            with watch.scope:
+                return await self._work(place)
+            raise watch.late(self._host.name)
+        except BaseException as exc:
+            error = exc
+            raise
         finally:
-            self._host.slots.free(self)
+            place.settle(error, sent=watch.is_sent)
 
     def failed(self, exc: Exception) -> None:
         if self.result is None and self.error is None:
             self.error = exc
 
 
+class Patience:
+    """How long a call may still wait, over all its attempts; None is the policy's."""
+
+    __slots__ = ("_most", "_until")
+
+    def __init__(self, most: float | None) -> None:
+        self._most, self._until = most, math.inf
+
+    def left(self) -> float | None:
+        """Seconds for the next wait."""
+        if self._most is None:
+            return None
+        now = current_time()
+        if self._until == math.inf:
+            self._until = now + self._most
+        return max(0.0, self._until - now)
+
+
+class Keeper(Hosted):
+    """Keeps the session's pacer in step with the store that it shares."""
+
+    def __init__(self, pacer: Pacer) -> None:
+        super().__init__("pacer")
+        self._pacer = pacer
+
+    async def main(self) -> None:
+        await self._pacer.run()
+
+
 class Host:
     """
-    A session: the task group that hosts every exchange, and the bound on how many run at once.
+    A session: the task group that hosts every exchange, and the pacer that gives each its place.
 
     Enter and leave it in one task. Leaving ends what is still open with `SessionClosedError`.
     """
 
-    def __init__(self, name: str = "", *, max_requests: int = MAX_REQUESTS) -> None:
-        self.name, self.slots = name, Slots(max_requests, name)
+    def __init__(self, name: str = "", *, pacer: Pacer | None = None) -> None:
+        self.name, self.pacer = name, pacer or Pacer(RateLimitPolicy(pace=False), name=name)
         self.hosted: set[Hosted] = set()
         self.is_open = False
 
@@ -117,6 +190,8 @@ class Host:
         self._tasks = create_task_group()
         await self._tasks.__aenter__()
         self.is_open = True
+        if self.pacer.policy.store is not None:
+            self.start(Keeper(self.pacer))
         return self
 
     async def __aexit__(
@@ -165,9 +240,8 @@ class Host:
         self.hosted.add(task)
         self._tasks.start_soon(task.run, self, name=task.label)
 
-    async def call(self, work: Callable[[], Awaitable[T]], label: str = "exchange", *, max_wait: float = MAX_WAIT) -> T:
-        """Await `work` in a task of the session; its result or exception comes back by value."""
-        call = Call(work, label, host=self, max_wait=max_wait)
+    async def call(self, call: Call[T]) -> T:
+        """Make it in a task of the session; its result or exception comes back by value."""
         self.start(call)
         try:
             await call.done.wait()

@@ -12,6 +12,8 @@ turns away (`leave`). A row is the phase of the response, a column what arrives;
     proven   proven   proven  finished     finished     interrupted+ closed
     ended    ended    ended   ended        ended        ended        ended
 
+The one way back is `again`: a failure before any content, told to nobody yet, becomes one of several attempts.
+
 `proof` is a finish reason, `done` the vendor's sentinel. `bare` is a proof without any content. `lost` is the source's
 end (`NetworkError`: EOF, a cut connection, a deadline, the session closed); `fail` is every other error, such as an
 error event or one that cannot be decoded.
@@ -23,14 +25,25 @@ follows the first only with the final chunk (or the raised error), so that it ne
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Literal
 
 from anyio import ClosedResourceError
 
 from .._schema import OutputFormat
-from .._types import AIResponse, AIStreamChunk, Attempt, ChunkMeta, RateLimitInfo, State, TextPart, ToolCallDelta, Usage
+from .._types import (
+    AIResponse,
+    AIStreamChunk,
+    Attempt,
+    ChunkMeta,
+    RateLimitInfo,
+    State,
+    TextPart,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 from ..errors import (
     NetworkError,
     ProviderError,
@@ -67,10 +80,12 @@ class StreamMachine:
     """
 
     __slots__ = (
+        "_attempts",
         "_begun",
         "_content",
         "_early",
         "_extra",
+        "_is_whole",
         "_left",
         "_meta",
         "_model",
@@ -80,6 +95,7 @@ class StreamMachine:
         "_reasoning",
         "_refusal",
         "_response_format",
+        "_tell_usage",
         "_told",
         "_tools",
         "_turn",
@@ -113,7 +129,10 @@ class StreamMachine:
         self.rate_limit: RateLimitInfo | None = None
         self._provider, self._model = provider, model
         self._usage: Usage | None = None
+        self._tell_usage: Callable[[], Usage | None] | None = None  # what has it until the end, when asked
         self._meta = ChunkMeta()
+        self._attempts: list[Attempt] = []  # those that failed, and were followed by others
+        self._is_whole = False  # whether the error is of all of them
         self._begun = self._proven = self._told = False
         self._left: Literal["cancelled", "closed"] | None = None
         self._origin: TracebackType | None = None
@@ -160,6 +179,7 @@ class StreamMachine:
         self.rate_limit = chunk.rate_limit or self.rate_limit
         if chunk.meta is not None:
             self._meta = _merged(self._meta, chunk.meta)
+            self._tell_usage = chunk.meta.usage or self._tell_usage
         chunk.usage = chunk.rate_limit = chunk.meta = chunk.finish_reason = None
         chunk.is_final = False
         new = self._record(chunk)
@@ -211,16 +231,22 @@ class StreamMachine:
         return True
 
     def _record_beside(self, chunk: AIStreamChunk) -> None:
-        """Parts stand behind the words of their chunk, unless a part repeats these words, which tells their place."""
+        """
+        Parts stand behind the words of their chunk, unless a part repeats these words, which tells their place; and so
+        with the calls that came whole.
+        """
         self._extra.extend(chunk.extra)
         if not chunk.parts:
             return
         at = self._length()
         if any(isinstance(part, TextPart) and part.text for part in chunk.parts):
             at -= len(chunk.content)
+        whole = (piece for piece in chunk.tool_calls if piece.name and piece.ended)
         for part in chunk.parts:
             if isinstance(part, TextPart) and part.text:
                 at += len(part.text)
+            elif isinstance(part, ToolCall) and (call := next(whole, None)) is not None:
+                self._turn.call(at, call.index)
             else:
                 self._turn.part(at, part)
 
@@ -264,7 +290,35 @@ class StreamMachine:
             self.interruption = StreamInterruptedError(self.partial_content, exc)
             self.interruption.response = self.response
 
+    @property
+    def refused(self) -> Exception | None:
+        """The failure before any answer of which nobody has been told yet, so that somebody else may be asked."""
+        if self.received != "failed" or self._proven or self._told or self._left is not None:
+            return None
+        return self.error
+
+    def again(self, provider: str, model: str) -> None:
+        """Another attempt, in place of one that was `refused`, of which nothing else is kept."""
+        assert self.refused is not None
+        self._attempts.append(self._attempt())
+        self._provider, self._model = provider, model
+        self._turn = Turn(provider)
+        self._meta, self._usage, self._tell_usage = ChunkMeta(), None, None
+        self.rate_limit = self.finish_reason = None
+        self._early.clear()
+        self._extra.clear()
+        self.error = self._origin = None
+        self.ended, self.received, self.due = False, "queued", "first_chunk"
+
+    def replace(self, error: Exception | None) -> None:
+        """The error to be told of all attempts together, in place of the last one's."""
+        if error is not None and self.refused is not None:
+            self._attempts.append(self._attempt())
+            self._is_whole = True
+            self.error, self._origin = error, error.__traceback__
+
     def _end(self, state: State) -> None:
+        pass
         self.ended, self.received, self.due = True, state, "tail"
 
     # ---------------------------------------------------------------- to the consumer
@@ -332,26 +386,26 @@ class StreamMachine:
     @property
     def usage(self) -> Usage | None:
         """The last usage told; "partial" where the response has no proof of its end."""
-        usage = self._usage
+        usage = self._last_usage()
         if usage is not None and usage["source"] == "reported" and not self._proven and self.received != "unconfirmed":
             usage = usage.copy()
             usage["source"] = "partial"
         return usage
 
+    def _last_usage(self) -> Usage | None:
+        told = self._tell_usage() if self._tell_usage is not None else None
+        return told or self._usage
+
     @property
     def response(self) -> AIResponse:
         """What has been received, at any moment."""
-        model = self._meta.model or self._model
-        error = self.error
-        told = (None, None) if error is None else (type(error).__name__, str(error))
-        attempt = Attempt(self._provider, model, *told)
         text = self.partial_content
         why = self.finish_reason or self.received
         calls = tool_calls(self._tools, ended=self._proven, why=why, origin=self._provider)
         return AIResponse(
             text,
             self._provider,
-            model,
+            self._meta.model or self._model,
             self.usage,
             self.finish_reason,
             self._meta.raw_response,
@@ -361,12 +415,22 @@ class StreamMachine:
             rate_limit=self.rate_limit,
             state=self.received,
             request_id=self._meta.request_id,
-            attempts=() if self.received in {"pending", "queued"} else (attempt,),
+            attempts=self._all_attempts(),
             raw_finish_reason=self._meta.raw_finish_reason,
             extra=tuple(self._extra),
             parts=self._turn.parts(text, calls),
             response_format=self._response_format,
         )
+
+    def _all_attempts(self) -> tuple[Attempt, ...]:
+        if self._is_whole or self.received in {"pending", "queued"}:
+            return tuple(self._attempts)
+        return (*self._attempts, self._attempt())
+
+    def _attempt(self) -> Attempt:
+        """The one that goes on, or was the last."""
+        told = (None, None) if self.error is None else (type(self.error).__name__, str(self.error))
+        return Attempt(self._provider, self._meta.model or self._model, *told)
 
 
 def _joined(pieces: list[str]) -> str:

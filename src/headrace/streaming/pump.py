@@ -1,6 +1,8 @@
 """
 The pump: a hosted task that moves one response from its raw stream into the machine.
 
+It asks whom its plan's route names, until something comes: what has begun is never asked for again.
+
 The words stay in the machine's record and are taken from there; what passes between the two tasks is only a ring of a
 bell. So nothing can be lost or doubled in transit, which a channel's `send()` cannot promise under cancellation: it
 raises both when the item was taken and when it was not. (It also costs more: a checkpoint and an exception for each
@@ -10,7 +12,7 @@ forgotten handle can end it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final, Literal, cast
@@ -19,10 +21,13 @@ from anyio import Event, current_effective_deadline
 from anyio.lowlevel import current_token
 
 from .._schema import OutputFormat
-from .._types import AIStreamChunk, Deadlines
+from .._types import AIStreamChunk
 from ..errors import SessionClosedError, TruncatedStreamError
+from ..telemetry import Event as Happening
+from ..telemetry import Observation, Observer, emit, observe
+from .attempts import Candidate, Place, Route
 from .deadlines import Watch
-from .host import FLIGHT, Flight, Host, Hosted
+from .host import FLIGHT, Flight, Host, Hosted, Patience
 from .machine import MARKER, StreamMachine
 
 __all__ = ("AHEAD", "Bell", "Plan", "Pump")
@@ -33,21 +38,21 @@ AHEAD: Final = 64  # chunks the pump may be ahead; also how many a consumer can 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """
-    One response that is wanted: what to open, and where.
+    One response that is wanted: who is asked for it, and where.
 
-    `open` gives the raw stream of chunks; `host` the provider's open session, if any; `new_host` a private one.
+    `route` makes the route when the first chunk is asked for; `host` gives the provider's open session, if any;
+    `new_host` a private one; `observers` watch this response beside those who watch all.
+    `provider` and `model` are those that the caller named.
     """
 
-    open: Callable[[], AsyncIterator[AIStreamChunk]]
+    route: Callable[[Host], Route]
     host: Callable[[], Host | None]
     new_host: Callable[[], Host]
     provider: str = ""
     model: str = ""
     marker: str = MARKER
-    deadlines: Deadlines
-    max_wait: float
-    priority: int = 0
     response_format: OutputFormat | None = None
+    observers: Sequence[Observer] = ()
 
 
 class Bell:
@@ -90,46 +95,97 @@ class Pump(Hosted):
         self.caller_deadline = current_effective_deadline()  # the caller's task only; native timeouts are invisible
         self.token = current_token().native_token
         self.news, self.room = Bell(), Bell()
+        self.observation: Observation | None = None
         self.over = False  # the response is closed: what remains stands in the record
         machine.queue()  # first: an eager loop runs the task at once
         host.start(self)
 
     async def main(self) -> None:
-        await self.host.slots.take(self, max_wait=self.plan.max_wait, priority=self.plan.priority)
-        try:
-            self.machine.sent()
-            watch = Watch(self.plan.deadlines)
-            FLIGHT.set(Flight(self.host, watch))  # in this task's own context
-            with watch.scope:
-                await self._read(watch)
-            if watch.scope.cancelled_caught:
-                raise watch.late(self.plan.provider)
-        finally:
-            self.host.slots.free(self)
+        """Ask one after the other, until something comes or nobody is left."""
+        machine, route = self.machine, self.plan.route(self.host)
+        candidate, place = next(route), None
+        patience = Patience(candidate.need.max_wait)
+        self.observation = observe(candidate.asked, self.plan.observers)
+        while True:
+            try:
+                place = await self._place(candidate, patience, place)
+                await self._attempt(candidate, place)
+            except Exception as exc:  # noqa: BLE001  # whatever it is, the route says what follows
+                machine.fail(exc)
+            if (error := machine.refused) is None:
+                return
+            try:
+                following = route.send(error)
+            except StopIteration as end:
+                machine.replace(end.value)
+                return
+            _tell(candidate, following, error)
+            if self.observation is not None:
+                self.observation.failed(error)
+            machine.again(following.provider, following.model)
+            candidate = following
 
-    async def _read(self, watch: Watch) -> None:
+    async def _place(self, candidate: Candidate, patience: Patience, last: Place | None) -> Place:
+        """A place in the pacer; one who was refused there stands where it stood."""
+        pacer = (candidate.host or self.host).pacer
+        again = last.ticket if last is not None and last.pacer is pacer else None
+        return await Place.take(
+            pacer,
+            candidate.need,
+            self.label,
+            max_wait=patience.left(),
+            deadline=self.caller_deadline,
+            again=again,
+        )
+
+    async def _attempt(self, candidate: Candidate, place: Place) -> None:
+        """One request, to the end of its response. Its failure is in the machine, or raised."""
+        machine, watch, error = self.machine, Watch(candidate.deadlines), None
+        if (observation := self.observation) is not None:
+            watch.on_sent = lambda: observation.sent(place.waited, candidate.asked())
+        try:
+            machine.sent()
+            FLIGHT.set(Flight(candidate.host or self.host, watch))  # in this task's own context
+            with watch.scope:
+                await self._read(candidate, place, watch)
+            if watch.scope.cancelled_caught:
+                raise watch.late(candidate.provider)
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            place.settle(error or machine.error, machine.usage, sent=watch.is_sent)
+
+    async def _read(self, candidate: Candidate, place: Place, watch: Watch) -> None:
         """Read to the end: an ended machine is deaf, so reading on within the tail's deadline is the whole drain."""
-        machine, ring, pending = self.machine, self.news.ring, self.machine.pending
+        machine, ring, pending, observation = self.machine, self.news.ring, self.machine.pending, self.observation
         # Any async iterator will do; a generator is closed here, in the task that ran it.
-        raw = cast("AsyncGenerator[AIStreamChunk, None]", self.plan.open())
+        raw = cast("AsyncGenerator[AIStreamChunk, None]", candidate.open())
         async with aclosing(raw if hasattr(raw, "aclose") else _Closeable(raw)) as chunks:
             async for chunk in chunks:
+                if not place.is_answered:
+                    place.head(chunk.rate_limit)
+                    if not watch.is_sent:
+                        watch.sent()
                 new = machine.feed(chunk)
                 if machine.error is not None:
                     return
                 if not watch.stamped:
                     watch.stamp()
                 if new:
+                    if observation is not None:
+                        observation.begun()
+                        observation = None
                     watch.restart(machine.due)
                     ring()
                     if len(pending) >= AHEAD and not machine.ended:
                         await watch.excuse(self.room.wait())
                 elif machine.due != watch.kind:
                     watch.restart(machine.due)
-            machine.fail(self._truncated(watch))
+            machine.fail(self._truncated(candidate.provider, watch))
 
-    def _truncated(self, watch: Watch) -> TruncatedStreamError:
-        provider, length = self.plan.provider, len(self.machine.partial_content)
+    def _truncated(self, provider: str, watch: Watch) -> TruncatedStreamError:
+        length = len(self.machine.partial_content)
         return TruncatedStreamError(
             f"{provider or 'stream'}: the stream ended after {length} characters without a finish reason "
             f"(peer closed {watch.elapsed:.1f} s in). The text so far is in .partial_content; "
@@ -143,6 +199,8 @@ class Pump(Hosted):
     def ended(self) -> None:
         # Deaf to it by now in every other case.
         self.machine.fail(SessionClosedError("the event loop was shut down", provider=self.plan.provider))
+        if self.observation is not None:
+            self.observation.ended(self.machine.response, self.machine.error)
         self.over = True  # last: the final chunk is told when the response is closed
         self.news.ring()
 
@@ -168,6 +226,21 @@ class Pump(Hosted):
             soon = cast("Callable[..., object]", getattr(self.token, "call_soon_threadsafe"))  # noqa: B009  # of object
         with suppress(RuntimeError):  # the loop is gone, and the pump with it
             soon(self.leave, "closed")
+
+
+def _tell(candidate: Candidate, following: Candidate, error: Exception) -> None:
+    """Every further request that a call makes is seen."""
+    asked, then = (f"{one.provider}/{one.model}".rstrip("/") for one in (candidate, following))
+    kind = type(error).__name__
+    emit(
+        Happening(
+            "attempt_failed",
+            candidate.provider,
+            candidate.model,
+            f"{asked} failed before any content ({kind}); now asking {'it again' if asked == then else then}",
+            {"error": kind, "next_provider": following.provider, "next_model": following.model},
+        )
+    )
 
 
 class _Closeable:

@@ -1,5 +1,6 @@
 """
 What headrace tells beside its results: one frozen event type, hooks for whoever wants to know, and stdlib logging.
+Whoever wants to see each exchange, in place of what is worth a word, adds an observer.
 
 Costs nothing where nothing happens; an event is made only when there is something to tell. Knows no vendor and no HTTP.
 No event ever holds a key or a word of a conversation.
@@ -12,13 +13,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-__all__ = ("Event", "EventName", "Hook", "add_hook", "emit")
+from ._observe import Answer, Asked, Observation, Observer, Operation, add_observer, ending, observe
 
-EventName: TypeAlias = Literal["option_dropped", "content_dropped"]
+__all__ = (
+    "Answer",
+    "Asked",
+    "Event",
+    "EventName",
+    "Hook",
+    "Observation",
+    "Observer",
+    "Operation",
+    "add_hook",
+    "add_observer",
+    "emit",
+    "ending",
+    "observe",
+)
+
+EventName: TypeAlias = Literal["option_dropped", "content_dropped", "attempt_failed"]
 
 _LEVELS: Final[Mapping[EventName, int]] = {
     "option_dropped": logging.WARNING,  # the answer may be another than was asked for
     "content_dropped": logging.INFO,  # by a documented rule, in a conversation that came from another vendor
+    "attempt_failed": logging.INFO,  # one call sends another request, as it was asked to
 }
 
 
@@ -29,7 +47,8 @@ class Event:
 
     Attributes:
         name: what kind: "option_dropped", an option that the model or the vendor does not take was left out, as
-            `strict_options=False` asks; "content_dropped", a part of a conversation that this vendor cannot carry.
+            `strict_options=False` asks; "content_dropped", a part of a conversation that this vendor cannot carry;
+            "attempt_failed", a request failed before any content and its call asks again, there or elsewhere.
         provider, model: whose request it is about.
         message: the whole in one sentence.
         data: the same as values; each name of event has its own keys.

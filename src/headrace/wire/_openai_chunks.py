@@ -7,15 +7,15 @@ Source: OpenAI's API reference and SDK types, 2026-11; Mistral's and OpenRouter'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 import msgspec
 
 from .._types import ToolCallDelta
 from ._shared import as_map
 
-__all__ = ("Choice", "Delta", "Event", "ToolCalls", "decode_event", "decode_plain", "read_content")
+__all__ = ("Choice", "Delta", "Event", "PlainDelta", "ToolCalls", "decode_event", "decode_plain", "read_content")
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -67,16 +67,24 @@ class Event(msgspec.Struct, gc=False):
     search_results: list[object] | None = None
 
 
-# The common event, one piece of text or of reasoning: what is typed None must be absent or null, else the event does
-# not fit and is read again with care. msgspec checks that in a third of the time that a row of conditions takes.
+# The common event, a piece of text, of reasoning or of calls: what is typed None must be absent or null, else the event
+# does not fit and is read again with care. msgspec checks that in a third of the time that a row of conditions takes.
 
 
-class _PlainDelta(msgspec.Struct, gc=False):
+class _PlainFunction(_Function, gc=False):
+    arguments: str | None = None
+
+
+class _PlainToolCall(_ToolCall, gc=False):
+    function: _PlainFunction | None = None
+
+
+class PlainDelta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: None = None
-    tool_calls: None = None
+    tool_calls: list[_PlainToolCall] | None = None
     function_call: None = None
     reasoning_details: None = None
     annotations: None = None
@@ -85,7 +93,7 @@ class _PlainDelta(msgspec.Struct, gc=False):
 
 
 class _PlainChoice(msgspec.Struct, gc=False):
-    delta: _PlainDelta
+    delta: PlainDelta
     index: Literal[0] = 0
     finish_reason: None = None
     logprobs: None = None
@@ -94,7 +102,7 @@ class _PlainChoice(msgspec.Struct, gc=False):
 
 
 class _PlainEvent(msgspec.Struct, gc=False):
-    choices: Annotated[list[_PlainChoice], msgspec.Meta(min_length=1, max_length=1)]
+    choices: tuple[_PlainChoice]
     model: str | None = None
     usage: None = None
     x_groq: None = None
@@ -173,10 +181,10 @@ class ToolCalls:
     def __len__(self) -> int:
         return len(self._known)
 
-    def take(self, delta: Delta) -> tuple[ToolCallDelta, ...]:
-        pieces = [self._piece(call.index, call.id or "", call.function) for call in delta.tool_calls or ()]
-        if delta.function_call is not None:  # before there were several: one, without an id
-            pieces.append(self._piece(-1, "", delta.function_call))
+    def take(self, calls: Sequence[_ToolCall], function_call: _Function | None = None) -> tuple[ToolCallDelta, ...]:
+        pieces = [self._piece(call.index, call.id or "", call.function) for call in calls]
+        if function_call is not None:  # before there were several: one, without an id
+            pieces.append(self._piece(-1, "", function_call))
         return tuple(piece for piece in pieces if piece is not None)
 
     def _piece(self, index: int | None, ident: str, function: _Function | None) -> ToolCallDelta | None:

@@ -8,7 +8,7 @@ repeats. Knows no streams, no errors, no usage. Source: OpenAI's API reference a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -21,9 +21,10 @@ __all__ = (
     "NO_INDEX",
     "Event",
     "Item",
+    "Piece",
     "Response",
     "decode_event",
-    "decode_plain",
+    "decode_piece",
     "decode_type",
     "frame",
     "read_item",
@@ -65,19 +66,26 @@ class _Type(msgspec.Struct, gc=False):
     type: str | None = None
 
 
-# The common event, one piece of text: what does not fit is read again with care.
+# The common event, a piece of words or of a call's arguments: what does not fit is read again with care.
 
 
-class _PlainEvent(msgspec.Struct, gc=False):
-    type: Literal["response.output_text.delta"]
+class Piece(msgspec.Struct, gc=False):
+    type: Literal[
+        "response.output_text.delta",
+        "response.refusal.delta",
+        "response.reasoning_summary_text.delta",
+        "response.reasoning_text.delta",
+        "response.function_call_arguments.delta",
+    ]
     delta: str
     output_index: int = NO_INDEX
-    logprobs: Annotated[list[object], msgspec.Meta(max_length=0)] | None = None
+    item_id: str | None = None
+    logprobs: tuple[()] | None = None
 
 
 decode_type: Final = msgspec.json.Decoder(_Type).decode
 decode_event: Final = msgspec.json.Decoder(Event).decode
-decode_plain: Final = msgspec.json.Decoder(_PlainEvent).decode
+decode_piece: Final = msgspec.json.Decoder(Piece).decode
 
 
 # ---------------------------------------------------------------- items

@@ -22,15 +22,16 @@ from ._openai_errors import has_error
 from ._openai_parts import citation
 from ._responses_calls import Calls
 from ._responses_errors import event_error
-from ._responses_items import Event, Response, decode_event, decode_plain, decode_type, frame, read_item
+from ._responses_items import Event, Piece, Response, decode_event, decode_piece, decode_type, frame, read_item
 from ._shared import ITEMS, MALFORMED, as_count, as_map, as_text, is_deep, load, usage
 
 __all__ = ("ENDED", "ResponsesDecoder")
 
 _Kind: TypeAlias = Literal["content", "reasoning", "refusal", "extra"]  # fields of a chunk
 
+_TEXT: Final = "response.output_text.delta"
 _DELTAS: Final[Mapping[str, _Kind]] = {
-    "response.output_text.delta": "content",
+    _TEXT: "content",
     "response.refusal.delta": "refusal",
     "response.reasoning_summary_text.delta": "reasoning",
     "response.reasoning_text.delta": "reasoning",
@@ -83,12 +84,14 @@ class ResponsesDecoder:
     def feed(self, event: str, data: str) -> AIStreamChunk | None:
         """See `StreamDecoder.feed`."""
         try:
-            told = decode_plain(data)
+            told = decode_piece(data)
         except MALFORMED:
             pass  # not the common event
         else:
-            if told.output_index == self._index and told.delta:
+            if told.output_index == self._index and told.type == _TEXT and told.delta:
                 return AIStreamChunk(told.delta)
+            if event != "error" and self._items() <= ITEMS:
+                return self._piece(told)
         return self._with_care(event, data)
 
     def _with_care(self, event: str, data: str) -> AIStreamChunk | None:
@@ -106,7 +109,7 @@ class ResponsesDecoder:
                 raise ValueError("it is nested too deep")
             if kind in _AUDIO:
                 return AIStreamChunk("", extra=(as_map(msgspec.json.decode(data)),))
-            if len(self._told) + len(self._open) + len(self._calls) > ITEMS:
+            if self._items() > ITEMS:
                 raise ValueError(f"more than {ITEMS} items")
             return self._take(kind, data)
         except MALFORMED as exc:
@@ -117,7 +120,8 @@ class ResponsesDecoder:
     def _take(self, kind: str, data: str) -> AIStreamChunk | None:
         """The chunk for an event of this type; None for one that is not known, or repeats what has been said."""
         if kind in _DELTAS:
-            return self._delta(_DELTAS[kind], decode_event(data))
+            told = decode_event(data)
+            return self._delta(_DELTAS[kind], told.index, told.delta, told.logprobs)
         if kind in _ENDS:
             told = decode_event(data)
             response = told.response or Response()
@@ -153,17 +157,26 @@ class ResponsesDecoder:
 
     # ---------------------------------------------------------------- pieces
 
-    def _delta(self, kind: _Kind, event: Event) -> AIStreamChunk | None:
-        text = event.delta
+    def _items(self) -> int:
+        return len(self._told) + len(self._open) + len(self._calls)
+
+    def _piece(self, told: Piece) -> AIStreamChunk | None:
+        if (kind := _DELTAS.get(told.type)) is not None:
+            return self._delta(kind, told.output_index, told.delta)
+        return _of_call(self._calls.arguments(told.output_index, told.item_id, told.delta))
+
+    def _delta(
+        self, kind: _Kind, index: int, text: str | None, logprobs: list[object] | None = None
+    ) -> AIStreamChunk | None:
         if not text:
             return None
-        self._of_item(event.index).add(kind)
+        self._of_item(index).add(kind)
         if kind == "reasoning":
             return AIStreamChunk("", reasoning=text)
         if kind == "refusal":
             return AIStreamChunk("", refusal=text)
-        self._index = event.index  # from now on its deltas are the common event
-        return AIStreamChunk(text, extra=({"logprobs": event.logprobs},) if event.logprobs else ())
+        self._index = index  # from now on its deltas are the common event
+        return AIStreamChunk(text, extra=({"logprobs": logprobs},) if logprobs else ())
 
     def _began(self, index: int, item: Mapping[str, object]) -> AIStreamChunk | None:
         self._open[index] = as_text(item.get("id"))

@@ -242,8 +242,6 @@ class _Decoder:
             if found.type == "content_block_delta" and (delta := found.delta) is not None:
                 if delta.type == "text_delta":
                     return AIStreamChunk(delta.text) if delta.text else None
-                if is_deep(data):
-                    raise ValueError("it is nested too deep")
                 return self._delta(found.index, delta, data)
             if is_deep(data):
                 raise ValueError("it is nested too deep")
@@ -265,6 +263,8 @@ class _Decoder:
             if (call := self._calls.get(index)) is not None:
                 call.given = msgspec.Raw()
                 return AIStreamChunk("", tool_calls=(ToolCallDelta(call.number, arguments=delta.partial_json),))
+        if is_deep(data):
+            raise ValueError("it is nested too deep")
         found = as_map(_decode_object(data)["delta"])
         if isinstance(block, _Own) and delta.partial_json:
             block.input.append(delta.partial_json)

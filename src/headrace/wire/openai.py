@@ -23,7 +23,7 @@ from ..errors import ProviderError
 from . import _openai_request
 from ._codec import Encoded, SaidThenFailed, undecodable
 from ._openai_beside_words import Details, Sources, annotated, images
-from ._openai_chunks import Choice, Delta, Event, ToolCalls, decode_event, decode_plain, read_content
+from ._openai_chunks import Choice, Delta, Event, PlainDelta, ToolCalls, decode_event, decode_plain, read_content
 from ._openai_errors import has_error, typed_error
 from ._openai_quirks import COMPATIBLE, GROK, OPENAI, Quirks
 from ._shared import ITEMS, MALFORMED, as_count, as_map, dump, is_deep, load, usage
@@ -123,11 +123,28 @@ class ChatDecoder:
         else:
             if told.model == self._model and event != "error":
                 delta = told.choices[0].delta
+                if delta.tool_calls:
+                    return self._called(delta, data)
                 text = delta.content
                 if thoughts := delta.reasoning_content or delta.reasoning:
                     return AIStreamChunk(text or "", reasoning=thoughts)
                 return AIStreamChunk(text) if text else None
         return self._with_care(event, data)
+
+    def _called(self, delta: PlainDelta, data: str) -> AIStreamChunk | None:
+        """A piece of calls, before which the reasoning has ended."""
+        tool_calls = self._calls.take(delta.tool_calls or ())
+        self._check_items(data)
+        text, thoughts = delta.content or "", delta.reasoning_content or delta.reasoning or ""
+        if not (text or thoughts or tool_calls):
+            return None
+        parts = self._details.take(self._provider) if tool_calls else ()
+        return AIStreamChunk(text, reasoning=thoughts, tool_calls=tool_calls, parts=parts)
+
+    def _check_items(self, data: str) -> None:
+        if len(self._calls) + len(self._details) + len(self._sources) > ITEMS:
+            cause = ValueError(f"more than {ITEMS} calls, details and sources")
+            raise undecodable(self._provider, data, cause, request_id=self._request_id)
 
     def _with_care(self, event: str, data: str) -> AIStreamChunk | None:
         if event == "error":
@@ -143,9 +160,7 @@ class ChatDecoder:
         if told.choices is None and has_error(load(data)):
             raise self._error(data)
         chunk = self.take(told)
-        if len(self._calls) + len(self._details) + len(self._sources) > ITEMS:
-            cause = ValueError(f"more than {ITEMS} calls, details and sources")
-            raise undecodable(self._provider, data, cause, request_id=self._request_id)
+        self._check_items(data)
         return chunk
 
     def take(self, event: Event) -> AIStreamChunk | None:
@@ -154,7 +169,7 @@ class ChatDecoder:
         delta = choice.delta or Delta()
         content, thoughts, extra = read_content(delta)
         refusal = delta.refusal or ""
-        tool_calls = self._calls.take(delta) if delta.tool_calls or delta.function_call else ()
+        tool_calls = self._calls.take(delta.tool_calls or (), delta.function_call)
         self._refused |= bool(refusal)
         reason = choice.finish_reason or None
         tokens = event.usage or (event.x_groq.usage if event.x_groq is not None else None) or choice.usage

@@ -1,0 +1,224 @@
+"""
+Does the pacer keep the vendors' limits, and what does it lose by that? In virtual time, a burst of 500 requests.
+
+Each row is run with `--seeds` seeds, in turns on asyncio and trio; the worst seed counts. Exits with 1 if a target is
+missed. `--cost` measures the microseconds of a request in real time.
+
+usage: python -m benchmarks.pacing [--seeds N] [--only PART_OF_A_NAME] [--peers] [--cost]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import anyio
+from anyio import current_time, sleep
+from anyio.abc import TaskGroup
+
+from headrace._types import LimitDimension, RateLimitInfo
+from headrace.limits.cost import Cost
+from headrace.limits.pacer import Pacer
+
+from ._bench import machine, table
+from ._load import Figures, Run
+from ._peers import PEERS
+from ._world import EPOCH, AnthropicLike, GeminiLike, OpenAILike, Request, Vendor
+
+NEVER = math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What the worst seed must reach; None where nothing is asked."""
+
+    refusals: int
+    goodput: float | None = None
+    time: float | None = None
+    wait: float | None = None  # p99, in parts of the ideal
+    added: float | None = None  # p99, in seconds
+    jain: float | None = None
+    calls: float | None = None
+    ordered: bool = False
+
+
+def rpm(rng: random.Random, tasks: TaskGroup) -> Vendor:
+    """Few requests and plenty of tokens."""
+    return OpenAILike(rng, tasks, rpm=60, tpm=2_000_000)
+
+
+def bare(rng: random.Random, tasks: TaskGroup) -> Vendor:
+    """Refusals without a word."""
+    return GeminiLike(rng, tasks, bare=True)
+
+
+def hidden(rng: random.Random, tasks: TaskGroup) -> Vendor:
+    """A second's worth of requests is enforced, and not told."""
+    return OpenAILike(rng, tasks, hidden=1.0)
+
+
+def ten_seconds(rng: random.Random, tasks: TaskGroup) -> Vendor:
+    """Azure: the headers count in windows of 10 s and do not say so."""
+    return OpenAILike(rng, tasks, rpm=20, tpm=100_000, window=10.0)
+
+
+def daily(rng: random.Random, tasks: TaskGroup) -> Vendor:
+    """Groq: requests by the day, tokens by the minute, under the same names."""
+    return OpenAILike(rng, tasks, rpm=14_400, requests_window=86_400.0)
+
+
+async def halved(vendor: Vendor) -> None:
+    """After two minutes the limits are half of what they were."""
+    assert isinstance(vendor, OpenAILike)
+    await sleep(120)
+    for bucket in vendor.buckets.values():
+        bucket.refill()
+        bucket.capacity, bucket.rate, bucket.level = bucket.capacity / 2, bucket.rate / 2, bucket.level / 2
+
+
+async def foreign(vendor: Vendor) -> None:
+    """Another application asks for 30 % of the tokens, at random; a refusal is retried after a second."""
+    assert isinstance(vendor, OpenAILike)
+    rng = random.Random(7)
+    tokens = vendor.buckets["tokens"]
+    refused = False
+    while True:
+        size = min(2000.0, rng.lognormvariate(math.log(300), 0.8)) + 512
+        await sleep(1.0 if refused else rng.expovariate(0.3 * tokens.rate / 950))
+        tokens.refill()
+        refused = tokens.level < size
+        if not refused:
+            tokens.level -= size
+
+
+def _openai(*, charging: str) -> Callable[[random.Random, TaskGroup], Vendor]:
+    def made(rng: random.Random, tasks: TaskGroup) -> Vendor:
+        return OpenAILike(rng, tasks, charging=charging)  # type: ignore[arg-type]
+
+    return made
+
+
+WHOLE = Target(refusals=0, goodput=0.995, wait=1.01, ordered=True)
+FAIR = replace(WHOLE, jain=0.98, calls=6)
+APART = Target(refusals=6, goodput=0.94)
+CLOSE = Target(refusals=0, time=1.03)
+LOAD = 60_000 / 60 / (412 + 512)  # requests a second that use all of the tokens: their mean prompt, and max_tokens
+
+SCENARIOS: Mapping[str, tuple[Run, Target]] = {
+    "OpenAI-like, tokens": (Run(vendor=OpenAILike), WHOLE),
+    "OpenAI-like, requests": (Run(vendor=rpm), WHOLE),
+    "OpenAI-like, tokens, 4 share a store": (Run(vendor=OpenAILike, processes=4, shared=True), FAIR),
+    "OpenAI-like, requests, 4 share a store": (Run(vendor=rpm, processes=4, shared=True), FAIR),
+    "Anthropic-like": (Run(vendor=AnthropicLike), Target(refusals=0, goodput=0.97)),
+    "Anthropic-like, 4 share a store": (
+        Run(vendor=AnthropicLike, processes=4, shared=True),
+        Target(refusals=0, goodput=0.97, jain=0.98, calls=6),
+    ),
+    "OpenAI-like, tokens, 4 without a store": (Run(vendor=OpenAILike, processes=4), APART),
+    "OpenAI-like, requests, 4 without a store": (Run(vendor=rpm, processes=4), APART),
+    "Anthropic-like, 4 without a store": (Run(vendor=AnthropicLike, processes=4), APART),
+    "Gemini-like, limits unknown": (Run(vendor=GeminiLike), Target(refusals=4, goodput=0.93)),
+    "Gemini-like, limits told": (
+        Run(vendor=GeminiLike, limits={"requests": 50, "input_tokens": 60_000}),
+        Target(refusals=0, goodput=0.92),
+    ),
+    "Gemini-like, limits unknown, refusals without a word": (Run(vendor=bare), Target(refusals=6, goodput=0.85)),
+    "estimates are half": (Run(vendor=OpenAILike, bias=0.5), CLOSE),
+    "estimates are double": (Run(vendor=OpenAILike, bias=2.0), CLOSE),
+    "charged: the larger of prompt and max_tokens": (Run(vendor=_openai(charging="max")), CLOSE),
+    "charged: the prompt alone, streamed": (Run(vendor=_openai(charging="input"), streams=True), CLOSE),
+    # What answers on their way were charged too much is not known yet: that is a few seconds, once.
+    "charged: the prompt alone, not streamed": (Run(vendor=_openai(charging="input")), replace(CLOSE, time=1.06)),
+    "charged: both, the rest given back": (Run(vendor=_openai(charging="refund")), CLOSE),
+    "a hidden window of 1 s": (Run(vendor=hidden), Target(refusals=5)),
+    "limits are halved": (Run(vendor=OpenAILike, beside=halved), Target(refusals=2)),
+    "a foreign application takes 30 %": (Run(vendor=OpenAILike, beside=foreign), Target(refusals=1)),
+    "windows of 10 s that nobody tells": (Run(vendor=ten_seconds), Target(refusals=0, goodput=0.99)),
+    "requests by the day, tokens by the minute": (Run(vendor=daily), Target(refusals=0, goodput=0.99)),
+    "the store is away for 120 s": (
+        Run(vendor=OpenAILike, processes=4, shared=True, down=(100.0, 220.0)),
+        Target(refusals=0, goodput=0.97),
+    ),
+    "the store is away from the start": (
+        Run(vendor=OpenAILike, processes=4, shared=True, down=(0.0, NEVER)),
+        Target(refusals=6, goodput=0.94),
+    ),
+    "load at 60 % of the limit": (Run(vendor=OpenAILike, arrivals=0.60 * LOAD), Target(refusals=0, added=0.0)),
+    "load at 95 % of the limit": (Run(vendor=OpenAILike, arrivals=0.95 * LOAD), Target(refusals=0, added=0.0)),
+    "a fifth of those who wait go away": (Run(vendor=OpenAILike, quits=0.2), Target(refusals=0)),
+}
+
+
+def judged(target: Target, seeds: Sequence[Figures]) -> tuple[list[str], list[str]]:
+    """The cells of a row, each with its target, and the names of the targets that are missed."""
+    cells, missed = [], []
+
+    def cell(name: str, worst: float, bound: float | None, shown: str, *, least: bool = False) -> None:
+        misses = bound is not None and (worst < bound if least else worst > bound + 1e-9)
+        sign = "≥" if least else "≤"
+        cells.append(format(worst, shown) + (f" ({sign} {format(bound, shown)})" if bound is not None else ""))
+        if misses:
+            missed.append(name)
+
+    cell("refusals", max(one.refusals for one in seeds), target.refusals, ".0f")
+    cell("lost", max(one.lost for one in seeds), 0, ".0f")
+    cell("goodput", min(one.goodput for one in seeds), target.goodput, ".1%", least=True)
+    cell("time", max(one.time for one in seeds), target.time, ".3f")
+    if target.added is not None:
+        cell("wait", max(one.wait for one in seeds), target.added + 1e-3, ".1f")
+    else:
+        cell("wait", max(one.wait / one.ideal_wait if one.ideal_wait else 1.0 for one in seeds), target.wait, ".3f")
+    cell("order", max(one.disorder for one in seeds), 0 if target.ordered else None, ".0f")
+    cell("jain", min(one.jain for one in seeds), target.jain, ".3f", least=True)
+    cell("calls", max(one.calls for one in seeds), target.calls, ".1f")
+    return cells, missed
+
+
+HEAD = (
+    "scenario",
+    "refusals",
+    "lost",
+    "goodput",
+    "time / ideal",
+    "p99 wait / ideal, or added s",
+    "out of order",
+    "Jain",
+    "store calls",
+)
+
+
+def rows(seeds: int, only: str) -> tuple[list[list[str]], list[str]]:
+    """Each scenario's cells, and what is missed."""
+    found, missed = [], []
+    for name, (run, target) in SCENARIOS.items():
+        if only not in name:
+            continue
+        began = time.perf_counter()
+        figures = [run.go(10 * seed + 1, ("asyncio", "trio")[seed % 2]) for seed in range(seeds)]
+        cells, wrong = judged(target, figures)
+        found.append([name, *cells])
+        missed += [f"{name}: {what}" for what in wrong]
+        print(f"{time.perf_counter() - began:5.1f} s  {name}: {', '.join(cells)}{'  MISSED' * bool(wrong)}", file=sys.stderr)
+    return found, missed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--cost", action="store_true")
+    given = parser.parse_args()
+    found, missed = rows(given.seeds, given.only)
+    print(table(HEAD, found))
+    if missed:
+        sys.exit("missed: " + "; ".join(missed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""
+One scope: its line, its model, and the hand that gives places.
+
+Nothing here awaits: waiting is done in `pacer`, talking to a store in `_shared`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from anyio import Event, current_time
+
+from .cost import Cost, Estimator, Price
+from .line import Line, Turn
+from .model import Model, Receipt, Wait
+
+if TYPE_CHECKING:
+    from ._shared import Shared
+
+__all__ = ("Lane", "Ticket", "Waiter")
+
+HAIR: Final = 1e-4  # seconds: timers may be a little early, and then the bucket could not pay
+LOOK: Final = 1.0  # seconds between two looks at everybody's forecast,
+LOOK_EACH: Final = 0.001  # and this for each who waits: so it never takes more than a few per cent of the time
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A place that was given: `label` says what for, `since` is the loop's time, `arrival` its order in the line."""
+
+    label: str
+    lane: Lane
+    cost: Cost
+    price: Price
+    arrival: int
+    since: float
+    own: Receipt | None
+    shared: Receipt | None = None
+    is_open: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """One who waits until `until` at most, and looks again at `looks_at`."""
+
+    label: str
+    cost: Cost
+    until: float
+    looks_at: float = math.inf
+    bell: Event = field(default_factory=Event)
+    ticket: Ticket | None = None
+    error: Exception | None = None
+
+    def ring(self) -> None:
+        """Something has become of it, or it is the first now."""
+        self.bell.set()
+
+
+class Lane:
+    """
+    One scope of a pacer.
+
+    `slots` says how many more exchanges may run, `opened` is told of each ticket, `refusal` makes the error for one whose
+    forecast has become too long.
+    """
+
+    def __init__(
+        self,
+        scope: str,
+        model: Model,
+        *,
+        paces: bool,
+        slots: Callable[[], int],
+        opened: Callable[[Ticket], None],
+        refusal: Callable[[Lane, Waiter, Wait], Exception],
+    ) -> None:
+        self.scope, self.model, self.paces = scope, model, paces
+        self.line: Line[Waiter] = Line()
+        self.estimator = Estimator()
+        self.shared: Shared | None = None
+        self.flying = 0
+        self.slots, self._opened, self._refusal = slots, opened, refusal
+        self._next_look = 0.0
+
+    def advance(self) -> None:
+        """Give places to those whose turn it is; the next one is told when to look again."""
+        if self.shared is not None and self.shared.is_near:
+            self.shared.ask(self.line.first())
+            return
+        now = current_time()
+        while (turn := self.line.first()) is not None:
+            wait = self._try(turn, now)
+            if wait is None:
+                continue
+            looks_at = now + wait + HAIR
+            if looks_at < turn.owner.looks_at:
+                turn.owner.ring()
+            turn.owner.looks_at = looks_at
+            return
+
+    def _try(self, turn: Turn[Waiter], now: float) -> float | None:
+        """Seconds until the first one has its place, None if it has it now. A freed slot calls `advance` again."""
+        if self.slots() <= 0:
+            return math.inf
+        receipt = self.model.take("", turn.price, now, priority=turn.priority) if self.paces else None
+        if isinstance(receipt, Wait):
+            return receipt.seconds
+        self._give(turn, receipt, None, now)
+        return None
+
+    def grant(self, turn: Turn[Waiter], shared: Receipt) -> None:
+        """The store has given a place: the own model is told."""
+        now = current_time()
+        own = self.model.take("", turn.price, now, force=True)
+        assert isinstance(own, Receipt)
+        self._give(turn, own, shared, now)
+
+    def _give(self, turn: Turn[Waiter], own: Receipt | None, shared: Receipt | None, now: float) -> None:
+        waiter = turn.owner
+        ticket = Ticket(waiter.label, self, waiter.cost, turn.price, turn.arrival, now, own, shared)
+        waiter.ticket = ticket
+        self.line.leave(turn)
+        self.flying += 1
+        self._opened(ticket)
+        waiter.ring()
+
+    def look(self, now: float) -> None:
+        """Refuse those who would wait longer than they want to; they need not wait to learn that."""
+        if now < self._next_look or not self.line.length:
+            return
+        self._next_look = now + LOOK + LOOK_EACH * self.line.length
+        for turn, ahead in self.line.in_order():
+            wait = self.model.forecast(turn.price, ahead, now)
+            if wait is not None and now + wait.seconds > turn.owner.until:
+                turn.owner.error = self._refusal(self, turn.owner, wait)
+                self.line.leave(turn)
+                turn.owner.ring()
+
+    # ---------------------------------------------------------------- what became of a ticket
+
+    def tell(self, ticket: Ticket, event: Callable[[Model, Receipt, float], None], *, urgent: bool = False) -> None:
+        """Tell it to the own model, and to the shared one."""
+        now = current_time()
+        if ticket.own is not None:
+            event(self.model, ticket.own, now)
+        if self.shared is not None and (receipt := ticket.shared) is not None:
+            self.shared.post(lambda model, at: event(model, receipt, at), urgent=urgent)

@@ -1,0 +1,352 @@
+"""
+The pacer: a request takes its place here before it is sent, and says afterwards what came of it.
+
+`take` waits until the vendor's limits can pay for the request and a slot is free; `sample` corrects the model by the
+head of the answer, `finish` settles at its end, `limited` learns from a refusal, `cancel` gives back what was never
+sent. The one that is first in line sleeps until the moment its dimension can pay, all others until it is their turn.
+Never queue in httpcore's pool: a waiter that is cancelled there leaves the pool unusable (httpcore #1093).
+
+A pacer lives on one event loop. It may be handed to other sessions of that loop; the one that made it runs `run()`.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from itertools import count
+from secrets import token_hex
+from typing import Final, NamedTuple
+
+from anyio import CancelScope, Event, Lock, create_task_group, current_time
+from anyio.abc import TaskGroup
+
+from .. import _clock
+from .._types import RateLimitInfo, Usage
+from ..errors import ConcurrencyLimitError, RateLimitError, RequestTooLargeError
+from ._bucket import Reading
+from ._lane import Lane, Ticket, Waiter
+from ._shared import Shared
+from .cost import MEASURES, Cost
+from .line import Turn
+from .model import Model, Receipt, Refused, Wait, readings
+from .policy import RateLimitPolicy
+from .store import StoreError
+
+__all__ = ("MAX_REQUESTS", "Held", "Pacer", "Ticket")
+
+MAX_REQUESTS: Final = 100  # open exchanges of a session: httpx's own default for connections
+
+
+class Held(NamedTuple):
+    """A request that must wait: for how long by the forecast, for want of what, behind how many."""
+
+    label: str
+    scope: str
+    seconds: float
+    dimension: str
+    ahead: int
+
+
+class Pacer:
+    """
+    The places of one session.
+
+    Args:
+        policy: how to pace; see `RateLimitPolicy`.
+        name: the provider's, for errors.
+        max_requests: most exchanges that run at once.
+        key: who is limited, such as vendor, address and a fingerprint of the API key; names the model in the store.
+        blind: the vendor tells nothing of its limits before it refuses.
+        on_wait: told when a request must wait. Must not raise.
+    """
+
+    def __init__(
+        self,
+        policy: RateLimitPolicy | None = None,
+        *,
+        name: str = "",
+        max_requests: int = MAX_REQUESTS,
+        key: str = "",
+        blind: bool = False,
+        on_wait: Callable[[Held], None] | None = None,
+    ) -> None:
+        if max_requests < 1:
+            raise ValueError(f"max_requests is {max_requests!r}: at least one exchange must be possible")
+        self.policy, self.limit = policy or RateLimitPolicy(), max_requests
+        self._name, self._key, self._blind, self._on_wait = name, key, blind, on_wait
+        self._member = token_hex(6)
+        self._held: dict[Ticket, None] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._arrivals = count()
+        self._tasks: TaskGroup | None = None
+        self._turn = Lock()
+
+    @property
+    def taken(self) -> int:
+        """How many places are held."""
+        return len(self._held)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for one."""
+        return sum(lane.line.length for lane in self._lanes.values())
+
+    async def run(self) -> None:
+        """
+        Keep in step with the policy's store, until cancelled. Without a store there is nothing to do.
+
+        Of several runs one does; when it ends, the next one takes over.
+        """
+        if self.policy.store is None:
+            return
+        async with self._turn, create_task_group() as self._tasks:
+            for lane in self._lanes.values():
+                self._start(lane)
+            try:
+                await self.policy.store.run()
+            finally:
+                self._tasks = None
+
+    # ---------------------------------------------------------------- a place
+
+    async def take(
+        self,
+        cost: Cost,
+        *,
+        scope: str = "",
+        priority: int = 0,
+        max_wait: float | None = None,
+        deadline: float = math.inf,
+        label: str = "exchange",
+        again: Ticket | None = None,
+    ) -> Ticket:
+        """
+        Wait for a place.
+
+        Args:
+            cost: what the request is thought to take.
+            scope: what has limits of its own, such as the model.
+            priority: higher goes first, equals in order of arrival.
+            max_wait: seconds, in place of the policy's.
+            deadline: the caller's, in the loop's time.
+            label: what the place is for, in a few words.
+            again: the ticket of the same request, which was refused: it stands where it stood.
+
+        Raises:
+            RateLimitError: the forecast is longer than the caller will wait, or the line is full. Nothing was sent.
+            RequestTooLargeError: more than the limit will ever let in at once.
+            ConcurrencyLimitError: no slot became free in time.
+            StoreError: the store is away, and the policy asks to be told.
+        """
+        lane, now = self._lane(scope), current_time()
+        if self.policy.on_store_failure == "raise" and lane.shared is not None and (problem := lane.shared.problem):
+            raise StoreError(str(problem)) from problem
+        price = lane.estimator.price(cost)
+        if lane.paces and (over := lane.model.too_large(price.charge)) is not None:
+            raise self._too_large(scope, over, price.charge[over.measure])
+        until = min(now + (self.policy.max_wait if max_wait is None else max_wait), deadline)
+        waiter = Waiter(label, cost, until)
+        turn = Turn(waiter, price, priority, next(self._arrivals) if again is None else again.arrival)
+        lane.line.join(turn)
+        lane.advance()
+        if (ticket := waiter.ticket) is not None:
+            return ticket
+        try:
+            self._foretell(lane, turn, now)
+            return await self._wait(lane, waiter)
+        except BaseException:
+            lane.line.leave(turn)
+            if (ticket := waiter.ticket) is not None:
+                self.cancel(ticket)
+            lane.advance()
+            raise
+
+    def _foretell(self, lane: Lane, turn: Turn[Waiter], now: float) -> None:
+        """Say how long it will be; refuse at once what would be too long."""
+        waiter, line = turn.owner, lane.line
+        ahead = line.count_ahead(turn.priority) - 1
+        wait = None
+        if lane.paces:
+            sums = line.ahead(turn.priority)
+            charge = turn.price.charge
+            before = (sums[0] - charge[0], sums[1] - charge[1], sums[2] - charge[2], sums[3] - charge[3])
+            wait = lane.model.forecast(turn.price, before, now)
+        if line.length > self.policy.max_queue:
+            raise self._refusal(lane, waiter, wait or Wait(math.inf), full=True)
+        if wait is not None and now + wait.seconds > waiter.until:
+            raise self._refusal(lane, waiter, wait)
+        if self._on_wait is not None:
+            found = wait or Wait(0.0)
+            self._on_wait(Held(waiter.label, lane.scope, found.seconds, found.dimension, ahead))
+
+    async def _wait(self, lane: Lane, waiter: Waiter) -> Ticket:
+        """Until there is a ticket or an error."""
+        while (ticket := waiter.ticket) is None:
+            if waiter.error is not None:
+                raise waiter.error
+            if current_time() >= waiter.until:
+                raise self._late(lane, waiter)
+            waiter.bell = Event()
+            with CancelScope(deadline=min(waiter.until, waiter.looks_at)):
+                await waiter.bell.wait()
+            if current_time() >= waiter.looks_at:
+                waiter.looks_at = math.inf
+                lane.advance()
+        return ticket
+
+    # ---------------------------------------------------------------- what came of it
+
+    def sample(self, ticket: Ticket, info: RateLimitInfo) -> None:
+        """The head of the answer: the vendor let it in."""
+        told = readings(info) if info.dimensions else ()
+        self._tell(ticket, lambda model, receipt, now: model.sample(receipt, told, now))
+        lane = ticket.lane
+        if lane.line.length:
+            lane.look(current_time())
+            lane.advance()
+
+    def finish(self, ticket: Ticket, usage: Usage | None = None) -> None:
+        """The end of a request that was sent, whatever the end; `usage` if the vendor told it."""
+        used = None if usage is None else usage["completion_tokens"]
+        if usage is not None:
+            ticket.lane.estimator.learn(ticket.cost, usage)
+        self._close(ticket, lambda model, receipt, now: model.settle(receipt, used, now))
+
+    def limited(self, ticket: Ticket, error: RateLimitError) -> None:
+        """The vendor refused it. The ticket is closed; `take(..., again=ticket)` stands in its place."""
+        info = error.rate_limit
+        told = Refused(
+            readings(info) if info is not None else (),
+            error.retry_after,
+            MEASURES.get(error.dimension or ""),
+            error.limit,
+            error.kind,
+            random.random(),  # noqa: S311  # parts those who were refused together
+        )
+        self._close(ticket, lambda model, receipt, now: model.refuse(receipt, told, now), urgent=True)
+
+    def cancel(self, ticket: Ticket) -> None:
+        """It was never handed to the wire: all comes back."""
+        self._close(ticket, lambda model, receipt, now: model.cancel(receipt, now))
+
+    def _tell(self, ticket: Ticket, event: Callable[[Model, Receipt, float], None], *, urgent: bool = False) -> None:
+        ticket.lane.tell(ticket, event, urgent=urgent)
+
+    def _close(self, ticket: Ticket, event: Callable[[Model, Receipt, float], None], *, urgent: bool = False) -> None:
+        if not ticket.is_open:
+            return
+        ticket.is_open = False
+        del self._held[ticket]
+        lane = ticket.lane
+        lane.flying -= 1
+        self._tell(ticket, event, urgent=urgent)
+        lane.look(current_time())
+        if len(self._lanes) == 1:
+            lane.advance()
+        else:  # the slot is for whoever came first
+            for other in sorted((lane for lane in self._lanes.values() if lane.line.length), key=_first):
+                other.advance()
+
+    # ---------------------------------------------------------------- lanes
+
+    def _lane(self, scope: str) -> Lane:
+        lane = self._lanes.get(scope)
+        if lane is None:
+            lane = self._lanes[scope] = Lane(
+                scope,
+                self._model(current_time()),
+                paces=self.policy.pace,
+                slots=lambda: self.limit - len(self._held),
+                opened=self._open,
+                refusal=self._refusal,
+            )
+            if self.policy.store is not None:
+                key = f"headrace:{{{self._key}}}:{scope}"
+                lane.shared = Shared(lane, self.policy.store, key, self._member, new=self._model, away=self._away)
+                self._start(lane)
+        return lane
+
+    def _model(self, now: float) -> Model:
+        policy = self.policy
+        model = Model(now, self._blind and not policy.limits, policy.share)
+        model.watch(policy.limits or dict.fromkeys(("requests", "input_tokens", "tokens"), math.inf), now)
+        return model
+
+    def _start(self, lane: Lane) -> None:
+        """A lane that was made before `run` is started by it."""
+        if self._tasks is not None and lane.shared is not None:
+            self._tasks.start_soon(lane.shared.run, name=f"pacer {lane.scope}")
+
+    def _away(self, lane: Lane, exc: Exception) -> None:
+        """The store is away: the own model decides, or everybody is told."""
+        if self.policy.on_store_failure == "local":
+            lane.advance()
+            return
+        for turn, _ in lane.line.in_order():
+            turn.owner.error = exc
+            lane.line.leave(turn)
+            turn.owner.ring()
+
+    def _open(self, ticket: Ticket) -> None:
+        self._held[ticket] = None
+
+    # ---------------------------------------------------------------- words
+
+    def _what(self, scope: str) -> str:
+        return f"{self._name or 'session'}{':' if scope else ''}{scope}"
+
+    def _too_large(self, scope: str, over: Reading, needed: float) -> RequestTooLargeError:
+        return RequestTooLargeError(
+            f"{self._what(scope)}: this request needs ~{needed:,.0f} {over.name}, and the limit is {over.limit:,.0f}: "
+            "it would never be let in. Nothing was sent. Send less, or lower max_tokens.",
+            provider=self._name,
+        )
+
+    def _refusal(self, lane: Lane, waiter: Waiter, wait: Wait, *, full: bool = False) -> RateLimitError:
+        dimension, limit, remaining, needed = wait.dimension, wait.limit, wait.remaining, wait.needed
+        known = math.isfinite(wait.seconds)
+        ahead = lane.line.length
+        short = ""
+        if limit is not None and remaining is not None and needed is not None:
+            short = f" {dimension}: the limit is {limit:,.0f}, {max(0.0, remaining):,.0f} are left, this request needs ~{needed:,.0f}."
+        when = f" Next place in {wait.seconds:.1f} s, {ahead} in line." if known else f" {ahead} in line."
+        why = (
+            "the line is full (max_queue)"
+            if full
+            else f"it would wait longer than {max(0.0, waiter.until - current_time()):.3g} s"
+        )
+        return RateLimitError(
+            f"{self._what(lane.scope)}: {waiter.label} was not sent: {why}.{short}{when} "
+            "Give a longer max_wait, send less at once, or ask the vendor for a higher limit.",
+            provider=self._name,
+            retry_after=wait.seconds if known else None,
+            retry_at=_clock.wall() + wait.seconds if known else None,
+            dimension=dimension or None,
+            limit=limit,
+            remaining=None if remaining is None else max(0.0, remaining),
+            needed=needed,
+            source="pacer",
+            sent=False,
+        )
+
+    def _late(self, lane: Lane, waiter: Waiter) -> Exception:
+        """The time is over: for want of a slot, or of the limit."""
+        if self.limit > len(self._held):
+            return self._refusal(lane, waiter, Wait(max(0.0, waiter.looks_at - current_time())))
+        now = current_time()
+        longest = sorted((ticket.since, ticket.label) for ticket in self._held)
+        holders = tuple(f"{label} (open {now - since:.1f} s)" for since, label in longest)
+        shown = ", ".join(holders[:3]) + (f" and {len(holders) - 3} more" if len(holders) > 3 else "")
+        return ConcurrencyLimitError(
+            f"{self._what(lane.scope)}: no slot in time, all {self.limit} are held by {shown}. "
+            "Close streams that are no longer read, raise max_requests, or give a longer max_wait.",
+            limit=self.limit,
+            waited=0.0,
+            holders=holders,
+        )
+
+
+def _first(lane: Lane) -> tuple[int, int]:
+    turn = lane.line.first()
+    return (-turn.priority, turn.arrival) if turn is not None else (0, 0)

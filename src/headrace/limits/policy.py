@@ -1,0 +1,62 @@
+"""
+What an application may say about pacing; every default is meant to be left alone.
+
+Plain values. What they do is in `pacer` and `model`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from .._types import AIMessage, GenerationConfig
+from .cost import MEASURES, Cost
+
+if TYPE_CHECKING:
+    from .store import Store
+
+__all__ = ("RateLimitPolicy",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimitPolicy:
+    """
+    How requests are paced.
+
+    Attributes:
+        pace: False sends at once, whatever the limits; headers are still read.
+        max_wait: most seconds to wait before a request is sent; a longer forecast is refused at once. 0 never waits.
+        max_queue: most requests that wait; more are refused.
+        share: the part of the key's limits that this application may use, above 0 and up to 1.
+        limits: limits that are known beforehand, by dimension ("requests", "input_tokens", "tokens", ...), per minute
+            or as the name says ("requests_day"). What the vendor's headers tell wins.
+        estimate: what a request will take; None guesses from the length of the text.
+        store: shares the limits with other processes, and remembers them.
+        on_store_failure: while the store is away, pace alone ("local") or refuse ("raise").
+    """
+
+    pace: bool = True
+    max_wait: float = 60.0
+    max_queue: int = 10_000
+    share: float = 1.0
+    limits: Mapping[str, float] | None = None
+    estimate: Callable[[Sequence[AIMessage], GenerationConfig], Cost] | None = None
+    store: Store | None = None
+    on_store_failure: Literal["local", "raise"] = "local"
+
+    def __post_init__(self) -> None:
+        if not self.max_wait >= 0:
+            raise ValueError(f"max_wait is {self.max_wait!r}: it must be a number of seconds, 0 or more")
+        if self.max_queue < 0:
+            raise ValueError(f"max_queue is {self.max_queue!r}: it must be 0 or more")
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share is {self.share!r}: it must be above 0 and at most 1")
+        for name, limit in (self.limits or {}).items():
+            if not 0 < limit < math.inf:
+                raise ValueError(f"the limit of {name} is {limit!r}: it must be a number above 0")
+            if not any(name.startswith(known) for known in MEASURES):
+                raise ValueError(f"there is no limit called {name!r}: use one of {', '.join(MEASURES)}")
+        if self.on_store_failure not in {"local", "raise"}:
+            raise ValueError(f"on_store_failure is {self.on_store_failure!r}: use 'local' or 'raise'")

@@ -1,0 +1,130 @@
+"""
+Who is asked for a response, in which order, and what each request takes of its pacer.
+
+A route is a generator: it yields a candidate, is sent the error that the attempt ended with, and yields the next one or
+returns. It is asked only while nothing has come: what has begun is never repeated. Knows no HTTP and no machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
+
+from anyio import current_time
+
+from .._types import AIStreamChunk, Deadlines, RateLimitInfo, Usage
+from ..errors import OverloadedError, RateLimitError, RefusedError, ServerError
+from ..limits.cost import Cost
+from ..limits.pacer import Pacer, Ticket
+from ..telemetry import Asked
+
+if TYPE_CHECKING:
+    from .host import Host
+
+__all__ = ("Candidate", "Need", "Place", "Route", "is_busy", "repeated")
+
+UNAVAILABLE: Final = 503  # "temporary overload or scheduled maintenance", RFC 9110 15.6.4
+UNKNOWN: Final = RateLimitInfo()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """
+    What a request takes of its pacer, and how long it may wait for that.
+
+    `scope` has limits of its own, such as a model; `max_wait` None is the policy's.
+    """
+
+    cost: Cost
+    scope: str = ""
+    priority: int = 0
+    max_wait: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """
+    One who can be asked.
+
+    `open` gives the raw stream of chunks; `asked` describes the request, for those who watch; `host` is the session
+    that it is sent through, None where that is the pump's.
+    """
+
+    open: Callable[[], AsyncIterator[AIStreamChunk]]
+    asked: Callable[[], Asked]
+    need: Need
+    deadlines: Deadlines
+    provider: str = ""
+    model: str = ""
+    host: Host | None = None
+
+
+Route: TypeAlias = Generator[Candidate, Exception, Exception | None]
+"""Returns the error to tell in place of the last attempt's, or None."""
+
+
+def repeated(candidate: Candidate, most: int) -> Route:
+    """The same one again, while it has no room for now, up to `most` attempts."""
+    for left in reversed(range(most)):
+        error = yield candidate
+        if not left or not is_busy(error):
+            break
+    return None
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether the vendor refused for now (429, 503, 529) and does not mind to be asked again."""
+    if isinstance(error, RateLimitError):
+        return error.sent and error.retryable
+    return isinstance(error, ServerError) and error.status == UNAVAILABLE and error.retryable
+
+
+class Place:
+    """The place of one request in its pacer, from its taking to its settling. `waited` seconds for it."""
+
+    __slots__ = ("is_answered", "pacer", "ticket", "waited")
+
+    def __init__(self, pacer: Pacer, ticket: Ticket, waited: float) -> None:
+        self.pacer, self.ticket, self.waited, self.is_answered = pacer, ticket, waited, False
+
+    @classmethod
+    async def take(
+        cls,
+        pacer: Pacer,
+        need: Need,
+        label: str,
+        *,
+        max_wait: float | None,
+        deadline: float,
+        again: Ticket | None = None,
+    ) -> Self:
+        """Wait for it; see `Pacer.take`."""
+        began = current_time()
+        ticket = await pacer.take(
+            need.cost,
+            scope=need.scope,
+            priority=need.priority,
+            max_wait=max_wait,
+            deadline=deadline,
+            label=label,
+            again=again,
+        )
+        return cls(pacer, ticket, current_time() - began)
+
+    def head(self, told: RateLimitInfo | None) -> None:
+        """The head of the answer: the vendor let it in."""
+        self.is_answered = True
+        self.pacer.sample(self.ticket, told or UNKNOWN)
+
+    def settle(self, error: BaseException | None, usage: Usage | None = None, *, sent: bool) -> None:
+        """The end, whatever it is; `sent` tells whether the request was handed to the wire."""
+        pacer, ticket = self.pacer, self.ticket
+        if not sent:
+            pacer.cancel(ticket)
+        elif isinstance(error, RateLimitError) and not self.is_answered:
+            pacer.limited(ticket, error)
+        elif isinstance(error, RefusedError) and error.status == UNAVAILABLE and not self.is_answered:
+            pacer.limited(ticket, OverloadedError(str(error), kind="overload", retry_after=error.retry_after))
+        else:
+            pacer.finish(ticket, usage)
