@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from anyio import create_task_group
+from anyio import create_task_group, sleep
 
 from headrace import AIGateway, AIMessage, GenerationConfig, StreamInterruptedError
-from headrace.errors import CallerError, MissingKeyError
+from headrace.errors import CallerError, ConnectionFailedError, MissingKeyError
+from headrace.gateway import get_gateway
 from headrace.providers.anthropic import AnthropicProvider
 from headrace.providers.gemini import GeminiProvider
 from headrace.providers.grok import GrokProvider
@@ -67,12 +68,80 @@ async def test_a_cut_reaches_the_caller_of_chat_with_its_words() -> None:
         await assert_idle(gateway)
 
 
-async def test_an_open_gateway_is_not_entered_again_and_takes_no_new_provider() -> None:
-    async with Simulator() as sim, gateway_to(sim) as gateway:
-        with pytest.raises(RuntimeError, match="already open"):
+async def test_an_open_gateway_is_not_entered_again_and_a_closed_one_not_at_all() -> None:
+    async with Simulator() as sim:
+        gateway = gateway_to(sim)
+        async with gateway:
+            with pytest.raises(RuntimeError, match="already open"):
+                await gateway.__aenter__()
+        with pytest.raises(RuntimeError, match="closed, and is not opened again"):
             await gateway.__aenter__()
-        with pytest.raises(RuntimeError, match="before `async with gateway`"):
+        with pytest.raises(RuntimeError, match="closed: make a new one"):
             gateway.register_provider(OpenAIProvider("k"))
+
+
+async def test_an_open_gateway_takes_another_provider() -> None:
+    opened: list[str] = []
+
+    class Late(OpenAIProvider):
+        name = "late"
+
+        async def initialize(self) -> None:
+            await sleep(0.01)
+            opened.append(self.name)
+
+    async with Simulator() as sim, AIGateway() as gateway:
+        late = Late("k", base_url=sim.base_url("openai"))
+        gateway.register_provider(late)
+        sim.play("openai", Script(text="Here."))
+        assert (await gateway.generate("hi")).content == "Here."
+        assert opened == ["late"]
+        await assert_idle(gateway)
+    assert late._session is None
+
+
+async def test_one_that_cannot_open_late_is_a_failed_attempt() -> None:
+    class Broken(OpenAIProvider):
+        name = "broken"
+
+        async def initialize(self) -> None:
+            raise ConnectionFailedError("no such thing", provider="broken")
+
+    async with Simulator() as sim, AIGateway(AnthropicProvider("k", base_url=sim.base_url("anthropic"))) as gateway:
+        gateway.register_provider(Broken("k"), priority=1)
+        answer = await gateway.generate("hi")
+        assert [attempt.error for attempt in answer.attempts] == ["ConnectionFailedError", None]
+
+
+async def test_a_provider_that_was_open_stays_its_openers() -> None:
+    async with Simulator() as sim, AnthropicProvider("k", base_url=sim.base_url("anthropic")) as provider:
+        async with AIGateway(provider) as gateway:
+            await gateway.generate("hi")
+        assert provider._session is not None
+        assert (await provider.generate("hi")).state == "finished"
+
+
+async def test_get_gateway_is_the_one_that_is_open() -> None:
+    with pytest.raises(RuntimeError, match="no gateway is open"):
+        get_gateway()
+    async with AIGateway() as gateway:
+        assert get_gateway() is gateway
+    with pytest.raises(RuntimeError, match="no gateway is open"):
+        get_gateway()
+
+
+async def test_providers_of_one_account_share_a_pacer() -> None:
+    class Twin(OpenAIProvider):
+        name = "twin"
+
+    class Other(OpenAIProvider):
+        name = "other"
+
+    async with AIGateway(OpenAIProvider("k"), Twin("k"), Other("another key")) as gateway:
+        sessions = [gateway.get_provider(name)._session for name in ("openai", "twin", "other")]
+        first, second, third = (session.pacer for session in sessions if session is not None)
+        assert first is second
+        assert first is not third
 
 
 async def test_a_provider_that_cannot_open_leaves_none_open() -> None:

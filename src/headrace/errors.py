@@ -31,6 +31,7 @@ HeadraceError
 │   └── BrokenResponseError           the bytes came and are not what the vendor's format allows
 │       ├── UndecodableEventError         an event that cannot be decoded
 │       └── UnexpectedResponseError       an answer of another kind, such as HTML in place of events
+├── AllProvidersFailedError           a gateway asked several, and none gave an answer; `.cause` is the last one's error
 └── StreamInterruptedError            a stream failed after content had come; `.cause` is one of the above
 
 All of them pickle and copy, hold no client and no key.
@@ -40,12 +41,13 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from ._base_errors import HeadraceError, OutputValidationError
-from ._types import AIResponse, ErrorInfo, RateLimitInfo
+from ._types import AIResponse, Attempt, ErrorInfo, RateLimitInfo
 
 __all__ = (
+    "AllProvidersFailedError",
     "AuthenticationError",
     "BrokenResponseError",
     "BudgetExceededError",
@@ -78,7 +80,10 @@ __all__ = (
     "UnexpectedResponseError",
     "UnsupportedOptionError",
     "error_info",
+    "is_busy",
 )
+
+UNAVAILABLE: Final = 503  # "temporary overload or scheduled maintenance", RFC 9110, 15.6.4
 
 DeadlineKind: TypeAlias = Literal["first_chunk", "next_chunk", "idle", "total", "tail"]
 
@@ -336,6 +341,42 @@ class UnexpectedResponseError(BrokenResponseError):
     """The answer is of another kind than was asked for, such as a page of HTML."""
 
 
+# ---------------------------------------------------------------- several providers
+
+
+class AllProvidersFailedError(HeadraceError):
+    """
+    Several providers were asked, and each failed before anything of an answer had come.
+
+    Attributes:
+        attempts: who was asked, in order, and how each failed.
+        retry_at: the soonest time, in Unix seconds, at which one of them said to come back, or None.
+        cause: the last one's error; also `__cause__`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        attempts: tuple[Attempt, ...] = (),
+        retry_at: float | None = None,
+        cause: Exception | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.attempts, self.retry_at, self.cause = attempts, retry_at, cause
+        self.__cause__ = cause
+
+    def __reduce__(self) -> tuple[type[AllProvidersFailedError], tuple[str], dict[str, object]]:
+        cause = self.cause  # one from elsewhere may not travel; what it says can
+        if cause is not None and not _travels(cause):
+            cause = HeadraceError(f"{type(cause).__name__}: {cause}")
+        return type(self), (str(self),), {"attempts": self.attempts, "retry_at": self.retry_at, "cause": cause}
+
+    def __setstate__(self, state: dict[str, object] | None) -> None:
+        super().__setstate__(state)
+        self.__cause__ = self.cause
+
+
 # ---------------------------------------------------------------- the cut
 
 
@@ -374,6 +415,13 @@ def _travels(value: object) -> bool:
     except Exception:  # noqa: BLE001  # whatever a foreign class raises
         return False
     return True
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether the vendor refused for now (429, 503, 529) and does not mind to be asked the same again."""
+    if isinstance(error, RateLimitError):
+        return error.sent and error.retryable
+    return isinstance(error, ServerError) and error.status == UNAVAILABLE and error.retryable
 
 
 def error_info(cause: Exception, partial_content: str) -> ErrorInfo:

@@ -1,28 +1,42 @@
 """
 AIGateway: one door to several providers, and the address of the names that applications import.
 
-Registers providers, opens and closes them together, and sends a call to the one that it names. Knows no vendor and no
-HTTP; what a stream does is the provider's business.
+Registers providers, opens and closes them together, chooses who is asked for a call and who is asked instead, and keeps
+the account of what was used. Knows no vendor and no HTTP; what a stream does is the provider's business, and what
+leads on to another provider is `_routing`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
+from ._budget import Budget
+from ._figures import UsageSummary
+from ._prices import Prices
+from ._routing import FallbackPolicy, Option, route
 from ._types import (
     AICapability,
     AIMessage,
     AIResponse,
     AIStreamChunk,
+    Attempt,
+    DocumentPart,
+    EmbeddingResponse,
     GenerationConfig,
+    ImagePart,
     RateLimitInfo,
 )
-from .errors import CallerError, StreamInterruptedError
+from ._usage import Ledger
+from .errors import CallerError, StreamInterruptedError, UnsupportedOptionError
+from .providers._door import Door
 from .providers.base import BaseProvider
+from .streaming.attempts import Candidate, Route
+from .streaming.host import Host
+from .streaming.pump import Plan
 from .streaming.stream import ChatStream
 
 __all__ = (
@@ -32,10 +46,14 @@ __all__ = (
     "AIResponse",
     "AIStreamChunk",
     "BaseProvider",
+    "FallbackPolicy",
     "GenerationConfig",
     "RateLimitInfo",
     "StreamInterruptedError",
+    "get_gateway",
 )
+
+DEFAULT: Final = FallbackPolicy()
 
 
 class AIGateway:
@@ -47,17 +65,33 @@ class AIGateway:
         answer = await gateway.generate("Hello", model="openai/gpt-6.1-terra")
     ```
 
-    A call goes to `provider=`, else to the vendor before the first `/` of `model`, else to the default provider: the
-    one that was set, else the registered one of the highest priority (of equals the first).
+    A call that names a provider, by `provider=` or as the vendor before the first `/` of `model`, is that provider's,
+    and of those in its `fallback=`. One that names nobody goes to the default provider: the one that was set, else the
+    registered one of the highest priority (of equals the first); the others stand behind it, in order of priority.
+    Another is asked only while nothing of an answer has come.
+
+    `async with` opens one session for all of them, and closes it; a provider that was open already stays its opener's.
 
     Args:
-        providers: to register at once, with priority 0. They are entered and left with the gateway.
+        providers: to register at once, with priority 0.
+        fallback: when another provider is asked; None asks nobody else.
+        budget: what may be spent; a call is refused once it is (`BudgetExceededError`).
+        prices: the caller's prices, over the public lists (extra `prices`); see `Ledger`.
     """
 
-    def __init__(self, *providers: BaseProvider) -> None:
+    def __init__(
+        self,
+        *providers: BaseProvider,
+        fallback: FallbackPolicy | None = DEFAULT,
+        budget: Budget | None = None,
+        prices: Prices | None = None,
+    ) -> None:
         self._providers: dict[str, tuple[int, BaseProvider]] = {}
         self._default: str | None = None
-        self._stack: AsyncExitStack | None = None
+        self._fallback = fallback
+        self._ledger = Ledger(budget=budget, prices=prices)
+        self._door: Door | None = None
+        self._was_open = False
         for provider in providers:
             self.register_provider(provider)
 
@@ -68,19 +102,22 @@ class AIGateway:
 
     def register_provider(self, provider: BaseProvider, priority: int = 0) -> None:
         """
-        Add a provider under its name; a higher priority comes first.
+        Add a provider under its name; a higher priority comes first. An open gateway takes more, too.
 
         Raises:
             ValueError: the name is empty or taken.
-            RuntimeError: the gateway is open: its session is made of the providers it was entered with.
+            RuntimeError: the gateway was closed.
         """
-        if self._stack is not None:
-            raise RuntimeError("register providers before `async with gateway`: an open gateway takes no new ones yet")
+        if self._was_open and self._door is None:
+            raise RuntimeError("the gateway is closed: make a new one")
         if not provider.name:
             raise ValueError(f"{type(provider).__name__} has no name: give its class one")
         if provider.name in self._providers:
             raise ValueError(f"a provider named {provider.name!r} is registered already")
         self._providers[provider.name] = (priority, provider)
+        provider._observers = (*provider._observers, self._ledger)  # of its calls outside of the gateway, too
+        if self._door is not None:
+            self._door.admit(provider)
 
     def set_default_provider(self, name: str) -> None:
         """
@@ -117,20 +154,31 @@ class AIGateway:
     # ---------------------------------------------------------------- the session
 
     async def __aenter__(self) -> Self:
-        if self._stack is not None:
+        global _current  # what get_gateway() gives
+        if self._door is not None:
             raise RuntimeError("the gateway is already open: enter it once, use it from many tasks")
-        async with AsyncExitStack() as stack:
-            for _, provider in self._providers.values():
-                await stack.enter_async_context(provider)
-            self._stack = stack.pop_all()
+        if self._was_open:
+            raise RuntimeError("the gateway was closed, and is not opened again: make a new one")
+        self._was_open, door = True, Door()
+        await door.__aenter__()
+        try:
+            for _, provider in tuple(self._providers.values()):
+                await door.admit(provider).wait()
+        except BaseException as exc:
+            await door.__aexit__(type(exc), exc, exc.__traceback__)  # noqa: ASYNC102  # shielded there
+            raise
+        self._door, _current = door, self
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        stack, self._stack = self._stack, None
-        if stack is not None:
-            await stack.__aexit__(kind, exc, tb)  # noqa: ASYNC102  # each provider shields its own leaving
+        global _current  # noqa: PLW0603  # as above
+        door, self._door = self._door, None
+        if _current is self:
+            _current = None
+        if door is not None:
+            await door.__aexit__(kind, exc, tb)  # noqa: ASYNC102  # shielded there
 
     # ---------------------------------------------------------------- calls
 
@@ -141,6 +189,7 @@ class AIGateway:
         *,
         provider: str | None = None,
         model: str | None = None,
+        fallback: Sequence[str] | None = None,
     ) -> ChatStream:
         """
         The answer to `messages`, as it comes; see `ChatStream`.
@@ -151,12 +200,29 @@ class AIGateway:
             provider: who is asked.
             model: "vendor/model" (split at the first "/"), or with `provider=` the vendor's own id; it goes over
                 `config.model`.
+            fallback: who is asked instead, each "vendor" (its own default model) or "vendor/model"; () is nobody. Else
+                all others where the call names nobody.
 
         Raises:
             CallerError: there is no such provider.
+            UnsupportedOptionError: the provider has no such capability (images, tools), or none has.
         """
-        chosen, config = self._route(config, provider, model)
-        return chosen.chat_stream(messages, config)
+        given = config or GenerationConfig()
+        asked = self._asked(messages, given, provider, model, fallback)
+        first, first_config = asked[0]
+        attempts = first.max_attempts if given.max_attempts is None else given.max_attempts
+        return ChatStream(
+            Plan(
+                route=lambda host: self._route(host, messages, asked, attempts),
+                host=lambda: self._door,
+                new_host=Door,
+                provider=first.name,
+                model=first_config.model or first.model,
+                marker=first.marker,
+                response_format=given.response_format,
+                observers=(self._ledger,),
+            )
+        )
 
     async def chat(
         self,
@@ -165,10 +231,17 @@ class AIGateway:
         *,
         provider: str | None = None,
         model: str | None = None,
+        fallback: Sequence[str] | None = None,
     ) -> AIResponse:
-        """The whole answer to `messages`. Arguments as `chat_stream`, errors as `BaseProvider.chat`."""
-        chosen, config = self._route(config, provider, model)
-        return await chosen.chat(messages, config)
+        """
+        The whole answer to `messages`. Arguments as `chat_stream`.
+
+        Raises:
+            AllProvidersFailedError: several were asked, and none began an answer.
+            StreamInterruptedError, ProviderError, CallerError: as `BaseProvider.chat`.
+        """
+        async with self.chat_stream(messages, config, provider=provider, model=model, fallback=fallback) as stream:
+            return await stream.collect()
 
     async def generate(
         self,
@@ -177,18 +250,174 @@ class AIGateway:
         *,
         provider: str | None = None,
         model: str | None = None,
+        fallback: Sequence[str] | None = None,
     ) -> AIResponse:
         """The whole answer to one user message; see `chat`."""
-        return await self.chat([AIMessage("user", prompt)], config, provider=provider, model=model)
+        return await self.chat([AIMessage("user", prompt)], config, provider=provider, model=model, fallback=fallback)
+
+    async def embed(
+        self,
+        texts: str | Sequence[str],
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        dimensions: int | None = None,
+        task: str | None = None,
+    ) -> EmbeddingResponse:
+        """
+        A vector for each text; see `BaseProvider.embed`. Nobody else is asked: vectors of two models do not compare.
+
+        A call that names nobody goes to the first provider that has embeddings.
+        """
+        chosen, name = self._named(provider, model)
+        if chosen is None:
+            able = self.get_providers_for_capability(AICapability.EMBEDDINGS)
+            if not able:
+                raise UnsupportedOptionError("no registered provider has embeddings", option="embed")
+            chosen = able[0]
+        self._ledger.check(chosen.name, name or "")
+        await self._ready(chosen)
+        return await chosen.embed(texts, model=name, dimensions=dimensions, task=task)
+
+    async def count_tokens(
+        self,
+        messages: Sequence[AIMessage],
+        config: GenerationConfig | None = None,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+    ) -> int:
+        """How many tokens of input `messages` are, as the vendor counts them; see `BaseProvider.count_tokens`."""
+        chosen, name = self._named(provider, model)
+        chosen = chosen or self.get_provider()
+        await self._ready(chosen)
+        return await chosen.count_tokens(messages, replace(config or GenerationConfig(), model=name))
+
+    # ---------------------------------------------------------------- what is known
+
+    def get_usage_summary(self) -> UsageSummary:
+        """What the providers' calls have taken so far, by provider and model; see `UsageSummary`."""
+        return self._ledger.summary()
+
+    def limits(self) -> Mapping[str, Mapping[str, RateLimitInfo]]:
+        """The limits as they stand now, by provider and model: what has been learned so far, extrapolated to now."""
+        return {name: provider.rate_limits() for name, (_, provider) in self._providers.items()}
+
+    # ---------------------------------------------------------------- who is asked
+
+    def _named(self, provider: str | None, model: str | None) -> tuple[BaseProvider | None, str | None]:
+        """The provider that a call names, if it does, and the vendor's own id of the model."""
+        if provider is None and model is not None:
+            provider, slash, model = model.partition("/")
+            if not slash or not model:
+                raise CallerError(
+                    f"model {provider!r} names no provider: write it as 'vendor/model', or give provider="
+                )
+        return None if provider is None else self.get_provider(provider), model
+
+    def _asked(
+        self,
+        messages: Sequence[AIMessage],
+        config: GenerationConfig,
+        provider: str | None,
+        model: str | None,
+        fallback: Sequence[str] | None,
+    ) -> list[tuple[BaseProvider, GenerationConfig]]:
+        """Who can be asked, the preferred one first, each with the options of the call as they go there."""
+        named, model = self._named(provider, model)
+        if model is not None:
+            config = replace(config, model=model)
+        needed = _needed(messages, config)
+        if named is not None or config.model is not None:
+            first = named or self.get_provider()
+            missing = needed - first.capabilities
+            if missing:
+                raise UnsupportedOptionError(
+                    f"{first.name} has no {', '.join(sorted(missing))}: this call cannot be asked there",
+                    option=min(missing),
+                )
+            asked = [(first, config)]
+        else:
+            preferred = [self.get_provider(), *self._in_order()]
+            able = [one for one in dict.fromkeys(preferred) if needed <= one.capabilities]
+            if not able:
+                raise UnsupportedOptionError(
+                    f"no registered provider has all of {', '.join(sorted(needed))}", option=min(needed)
+                )
+            asked = [(one, config) for one in able]
+        policy = self._fallback
+        if policy is None or (config.extra and not policy.extra):
+            return asked[:1]
+        if fallback is not None:
+            asked = asked[:1]
+            for text in fallback:
+                other, _, name = text.partition("/")
+                asked.append((self.get_provider(other), replace(config, model=name or None)))
+        return asked
 
     def _route(
-        self, config: GenerationConfig | None, provider: str | None, model: str | None
-    ) -> tuple[BaseProvider, GenerationConfig | None]:
-        if model is not None and provider is None:
-            vendor, slash, rest = model.partition("/")
-            if not slash or not rest:
-                raise CallerError(f"model {model!r} names no provider: write it as 'vendor/model', or give provider=")
-            provider, model = vendor, rest
-        if model is not None:
-            config = replace(config or GenerationConfig(), model=model)
-        return self.get_provider(provider), config
+        self,
+        host: Host,
+        messages: Sequence[AIMessage],
+        asked: Sequence[tuple[BaseProvider, GenerationConfig]],
+        attempts: int,
+    ) -> Route:
+        """The steps of `_routing.route`, as candidates for the pump that asks in `host`."""
+        assert isinstance(host, Door)
+        candidates = [
+            replace(provider._candidate(messages, config), host=host.session_of(provider), ready=host.ready(provider))
+            for provider, config in asked
+        ]
+        options = [Option(one.provider, one.model, partial(_forecast, one)) for one in candidates]
+        steps = route(options, self._fallback or DEFAULT, attempts=attempts)
+        step = next(steps)
+        while True:
+            candidate = candidates[step.whom]
+            self._ledger.check(candidate.provider, candidate.model)
+            passed = tuple(
+                Attempt(
+                    candidates[index].provider, candidates[index].model, "PassedOver", f"it would wait {seconds:.1f} s"
+                )
+                for index, seconds in step.passed
+            )
+            error = yield replace(candidate, passed=passed)
+            try:
+                step = steps.send(error)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]  # typeshed: of a StopIteration it is Any
+
+    async def _ready(self, provider: BaseProvider) -> None:
+        if self._door is not None and (opening := self._door.ready(provider)) is not None:
+            await opening()
+
+
+_current: AIGateway | None = None
+
+
+def get_gateway() -> AIGateway:
+    """
+    The gateway that is open in this process: the one that was opened last.
+
+    Raises:
+        RuntimeError: none is open.
+    """
+    if _current is None:
+        raise RuntimeError("no gateway is open: `async with AIGateway(...)` around the program")
+    return _current
+
+
+def _needed(messages: Sequence[AIMessage], config: GenerationConfig) -> frozenset[AICapability]:
+    """What a provider must have for this call."""
+    needed = {AICapability.CHAT}
+    if any(isinstance(part, ImagePart | DocumentPart) for message in messages for part in message.parts):
+        needed.add(AICapability.IMAGE_ANALYSIS)
+    if config.tools:
+        needed.add(AICapability.FUNCTION_CALLING)
+    return frozenset(needed)
+
+
+def _forecast(candidate: Candidate) -> float:
+    """Seconds until this one's limits would let the request in."""
+    need = candidate.need
+    assert candidate.host is not None
+    return candidate.host.pacer.forecast(need.cost, scope=need.scope, priority=need.priority)

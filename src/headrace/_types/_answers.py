@@ -161,12 +161,21 @@ class AIStreamChunk:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request that was made, or refused before it was sent, for a call. `error` is the error's class, or None."""
+    """
+    One request that was made for a call, or refused before it was sent, or one that was not made.
+
+    Attributes:
+        provider, model: who was asked.
+        error: the class of its error; "PassedOver" where another was asked in its place; None if it went well.
+        message: what the error said.
+        billed: whether the vendor may bill it: it let the request in, whatever came of that.
+    """
 
     provider: str
     model: str
     error: str | None = None
     message: str | None = None
+    billed: bool = False
 
 
 @dataclass(slots=True)

@@ -92,6 +92,14 @@ class Pacer:
         """How many requests wait for one."""
         return sum(lane.line.length for lane in self._lanes.values())
 
+    def forecast(self, cost: Cost, *, scope: str = "", priority: int = 0) -> float:
+        """Seconds that a request would wait if it came now; 0.0 where nothing is known."""
+        lane = self._lane(scope)
+        if not lane.paces:
+            return 0.0
+        wait = lane.model.forecast(lane.estimator.price(cost), lane.line.ahead(priority), current_time())
+        return 0.0 if wait is None else wait.seconds
+
     async def run(self) -> None:
         """
         Keep in step with the policy's store, until cancelled. Without a store there is nothing to do.
@@ -100,10 +108,11 @@ class Pacer:
         """
         if self.policy.store is None:
             return
-        async with self._turn, create_task_group() as self._tasks:
-            for lane in self._lanes.values():
-                self._start(lane)
+        async with self._turn, create_task_group() as tasks:
+            self._tasks = tasks
             try:
+                for lane in self._lanes.values():
+                    self._start(lane)
                 await self.policy.store.run()
             finally:
                 self._tasks = None

@@ -140,8 +140,8 @@ class BaseProvider:
         if session is not None:
             await session.__aexit__(kind, exc, tb)  # noqa: ASYNC102  # shielded there
 
-    def _new_session(self) -> Session:
-        return Session(self.name, owner=self, http_client=self._http_client, pacer=self._new_pacer())
+    def _new_session(self, pacer: Pacer | None = None) -> Session:
+        return Session(self.name, owner=self, http_client=self._http_client, pacer=pacer or self._new_pacer())
 
     def _new_pacer(self) -> Pacer:
         """The pacer of a new session: the one that was given, else one of its own."""
@@ -151,13 +151,13 @@ class BaseProvider:
             self.limits,
             name=self.name,
             max_requests=self.max_requests,
-            key=self._account(),
+            key=self._account() or self.name,
             blind=not self.dialect.headers,  # it tells nothing before it refuses
         )
 
     def _account(self) -> str:
-        """Who is limited, in a word without secrets: what has the same word shares its limits."""
-        return self.name
+        """Who is limited, in a word without secrets: of the same word, of the same limits; "" is nobody."""
+        return ""
 
     def _current_session(self) -> Session:
         """The session of the task that drives a raw stream, else the provider's own."""
@@ -329,6 +329,15 @@ class BaseProvider:
             ProviderError: the vendor refused, or could not be reached.
         """
         raise _not_here(self.name, "list_models", "has no list of models here")
+
+    def rate_limits(self) -> Mapping[str, RateLimitInfo]:
+        """The limits of each model that was asked in the open session, as they stand by what has been learned."""
+        session = self._session
+        return {} if session is None else session.pacer.rate_limits()
+
+    def rate_limit(self, model: str | None = None) -> RateLimitInfo | None:
+        """The same for one model, by default the provider's own; None if nothing is known."""
+        return self.rate_limits().get(model or self.model)
 
     async def get_models(self) -> tuple[str, ...]:
         """The ids of `list_models()`, as `GenerationConfig.model` takes them."""

@@ -7,14 +7,14 @@ returns. It is asked only while nothing has come: what has begun is never repeat
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 from anyio import current_time
 
-from .._types import AIStreamChunk, Deadlines, RateLimitInfo, Usage
-from ..errors import OverloadedError, RateLimitError, RefusedError, ServerError
+from .._types import AIStreamChunk, Attempt, Deadlines, RateLimitInfo, Usage
+from ..errors import UNAVAILABLE, OverloadedError, RateLimitError, RefusedError, is_busy
 from ..limits.cost import Cost
 from ..limits.pacer import Pacer, Ticket
 from ..telemetry import Asked
@@ -22,9 +22,8 @@ from ..telemetry import Asked
 if TYPE_CHECKING:
     from .host import Host
 
-__all__ = ("Candidate", "Need", "Place", "Route", "is_busy", "repeated")
+__all__ = ("Candidate", "Need", "Place", "Route", "repeated")
 
-UNAVAILABLE: Final = 503  # "temporary overload or scheduled maintenance", RFC 9110 15.6.4
 UNKNOWN: Final = RateLimitInfo()
 
 
@@ -48,7 +47,8 @@ class Candidate:
     One who can be asked.
 
     `open` gives the raw stream of chunks; `asked` describes the request, for those who watch; `host` is the session
-    that it is sent through, None where that is the pump's.
+    that it is sent through, None where that is the pump's. `ready` is awaited first; `passed` are those that were
+    passed over for it.
     """
 
     open: Callable[[], AsyncIterator[AIStreamChunk]]
@@ -58,6 +58,8 @@ class Candidate:
     provider: str = ""
     model: str = ""
     host: Host | None = None
+    ready: Callable[[], Awaitable[None]] | None = None
+    passed: tuple[Attempt, ...] = ()
 
 
 Route: TypeAlias = Generator[Candidate, Exception, Exception | None]
@@ -71,13 +73,6 @@ def repeated(candidate: Candidate, most: int) -> Route:
         if not left or not is_busy(error):
             break
     return None
-
-
-def is_busy(error: Exception) -> bool:
-    """Whether the vendor refused for now (429, 503, 529) and does not mind to be asked again."""
-    if isinstance(error, RateLimitError):
-        return error.sent and error.retryable
-    return isinstance(error, ServerError) and error.status == UNAVAILABLE and error.retryable
 
 
 class Place:

@@ -18,10 +18,10 @@ from typing import Final, Generic, Self, TypeVar
 from anyio import CancelScope, Event, create_task_group, current_effective_deadline, current_time
 
 from .._types import Deadlines
-from ..errors import SessionClosedError
+from ..errors import SessionClosedError, is_busy
 from ..limits.pacer import Pacer
 from ..limits.policy import RateLimitPolicy
-from .attempts import Need, Place, is_busy
+from .attempts import Need, Place
 from .deadlines import Watch
 
 __all__ = ("CLOSE", "FLIGHT", "Call", "Flight", "Host", "Hosted", "Keeper", "Patience")
@@ -184,22 +184,36 @@ class Host:
     def __init__(self, name: str = "", *, pacer: Pacer | None = None) -> None:
         self.name, self.pacer = name, pacer or Pacer(RateLimitPolicy(pace=False), name=name)
         self.hosted: set[Hosted] = set()
+        self.bound: list[Host] = []  # sessions that live in this one's group
         self.is_open = False
 
     async def __aenter__(self) -> Self:
         self._tasks = create_task_group()
         await self._tasks.__aenter__()
+        self._open()
+        return self
+
+    def _open(self) -> None:
         self.is_open = True
         if self.pacer.policy.store is not None:
             self.start(Keeper(self.pacer))
-        return self
+
+    def bind(self, parent: Host) -> None:
+        """Live in the group of an open session, which closes this one with itself."""
+        if not parent.is_open:
+            raise not_open()
+        self._tasks = parent._tasks
+        parent.bound.append(self)
+        self._open()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         # The group is not shown the body's exception, so it cannot wrap it: that one leaves the block by itself.
         self.is_open = False
-        tasks = tuple(self.hosted)
+        for session in self.bound:
+            session.is_open = False
+        tasks = tuple(task for session in (self, *self.bound) for task in session.hosted)
         for task in tasks:
             task.stop(
                 SessionClosedError(
@@ -223,7 +237,8 @@ class Host:
         with CancelScope(shield=True):
             for task in tasks:
                 await task.done.wait()
-            await self.aclose_resources()
+            for session in (*self.bound, self):
+                await session.aclose_resources()
 
     async def aclose_resources(self) -> None:
         """Close what outlives the tasks. For subclasses; must be bounded."""

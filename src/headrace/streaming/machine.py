@@ -25,7 +25,7 @@ follows the first only with the final chunk (or the raised error), so that it ne
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Final, Literal
 
@@ -75,6 +75,7 @@ class StreamMachine:
         received: the state of the response itself.
         error: why it failed, if it did; `interruption` wraps it if content had come.
         due: which deadline counts now.
+        answered: whether the vendor let the request in; then it may bill it, whatever follows.
         pending: the chunks that were received and not yet taken.
         ended: whether the response has ended; from then on nothing that arrives changes anything.
     """
@@ -100,6 +101,7 @@ class StreamMachine:
         "_tools",
         "_turn",
         "_usage",
+        "answered",
         "due",
         "ended",
         "error",
@@ -122,7 +124,7 @@ class StreamMachine:
         self.marker, self._response_format = marker, response_format
         self.received: State = "pending"
         self.due: Due = "first_chunk"
-        self.ended = False
+        self.ended = self.answered = False
         self.error: Exception | None = None
         self.interruption: StreamInterruptedError | None = None
         self.finish_reason: str | None = None
@@ -297,18 +299,24 @@ class StreamMachine:
             return None
         return self.error
 
-    def again(self, provider: str, model: str) -> None:
-        """Another attempt, in place of one that was `refused`, of which nothing else is kept."""
+    def ask(self, provider: str, model: str, passed: Iterable[Attempt] = ()) -> None:
+        """Who is asked for the response, and who was passed over for it."""
+        self._attempts.extend(passed)
+        if provider != self._provider:
+            self._provider, self._turn = provider, Turn(provider)
+        self._model = model
+
+    def again(self) -> None:
+        """Another attempt follows one that was `refused`, of which nothing else is kept."""
         assert self.refused is not None
         self._attempts.append(self._attempt())
-        self._provider, self._model = provider, model
-        self._turn = Turn(provider)
+        self._turn = Turn(self._provider)
         self._meta, self._usage, self._tell_usage = ChunkMeta(), None, None
         self.rate_limit = self.finish_reason = None
         self._early.clear()
         self._extra.clear()
         self.error = self._origin = None
-        self.ended, self.received, self.due = False, "queued", "first_chunk"
+        self.ended, self.answered, self.received, self.due = False, False, "queued", "first_chunk"
 
     def replace(self, error: Exception | None) -> None:
         """The error to be told of all attempts together, in place of the last one's."""
@@ -318,7 +326,7 @@ class StreamMachine:
             self.error, self._origin = error, error.__traceback__
 
     def _end(self, state: State) -> None:
-        pass
+        self._usage, self._tell_usage = self._last_usage(), None
         self.ended, self.received, self.due = True, state, "tail"
 
     # ---------------------------------------------------------------- to the consumer
@@ -429,8 +437,8 @@ class StreamMachine:
 
     def _attempt(self) -> Attempt:
         """The one that goes on, or was the last."""
-        told = (None, None) if self.error is None else (type(self.error).__name__, str(self.error))
-        return Attempt(self._provider, self._meta.model or self._model, *told)
+        kind, message = (None, None) if self.error is None else (type(self.error).__name__, str(self.error))
+        return Attempt(self._provider, self._meta.model or self._model, kind, message, self.answered)
 
 
 def _joined(pieces: list[str]) -> str:

@@ -107,6 +107,7 @@ class Pump(Hosted):
         patience = Patience(candidate.need.max_wait)
         self.observation = observe(candidate.asked, self.plan.observers)
         while True:
+            machine.ask(candidate.provider, candidate.model, candidate.passed)
             try:
                 place = await self._place(candidate, patience, place)
                 await self._attempt(candidate, place)
@@ -122,11 +123,13 @@ class Pump(Hosted):
             _tell(candidate, following, error)
             if self.observation is not None:
                 self.observation.failed(error)
-            machine.again(following.provider, following.model)
+            machine.again()
             candidate = following
 
     async def _place(self, candidate: Candidate, patience: Patience, last: Place | None) -> Place:
         """A place in the pacer; one who was refused there stands where it stood."""
+        if candidate.ready is not None:
+            await candidate.ready()
         pacer = (candidate.host or self.host).pacer
         again = last.ticket if last is not None and last.pacer is pacer else None
         return await Place.take(
@@ -165,6 +168,7 @@ class Pump(Hosted):
             async for chunk in chunks:
                 if not place.is_answered:
                     place.head(chunk.rate_limit)
+                    machine.answered = True
                     if not watch.is_sent:
                         watch.sent()
                 new = machine.feed(chunk)
