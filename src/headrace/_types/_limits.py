@@ -26,6 +26,22 @@ class LimitDimension:
     remaining: float | None = None
     reset_at: float | None = None
 
+    def left(self, told_at: float, now: float) -> float | None:
+        """
+        How much is left at `now`, as buckets refill: evenly, to be whole at `reset_at`. None if that is unknown.
+
+        Args:
+            told_at: Unix seconds when it was told.
+            now: Unix seconds.
+        """
+        if self.remaining is None or not self.limit:
+            return None
+        if self.reset_at is None or now <= told_at:
+            return self.remaining
+        if now >= self.reset_at:
+            return self.limit
+        return self.remaining + (self.limit - self.remaining) * (now - told_at) / (self.reset_at - told_at)
+
 
 @dataclass(slots=True)
 class RateLimitInfo:
@@ -62,6 +78,56 @@ class RateLimitInfo:
     def is_approaching_limit(self) -> bool:
         """Whether 80 % of the requests or more are used."""
         return self.usage_percentage >= 0.8
+
+    def pressure(self, now: float | None = None) -> float:
+        """
+        How much of the tightest limit is used, 0.0 to 1.0, over all dimensions that were told, extrapolated to `now`.
+
+        A header is old when it arrives, and buckets refill all the time: what was told is taken to come back evenly
+        until its reset. Drives pacing, hooks and routing; `usage_percentage` stays what was told of requests.
+
+        Args:
+            now: Unix seconds; the present by default.
+        """
+        at = _clock.wall() if now is None else now
+        told_at = at if self.observed_at is None else self.observed_at
+        used = 0.0
+        for one in self.dimensions:
+            left = one.left(told_at, at)
+            if left is not None and one.limit:
+                used = max(used, 1 - left / one.limit)
+        return min(1.0, used)
+
+    def seconds_until(self, *, requests: float = 0, tokens: float = 0, now: float | None = None) -> float | None:
+        """
+        Seconds until so many requests and tokens are free, by the same extrapolation; 0.0 if they are.
+
+        `tokens` are asked of every dimension of tokens (of all, of input, of output), whatever its window.
+
+        Args:
+            now: Unix seconds; the present by default.
+
+        Returns:
+            None where it cannot be told: the limit or its reset is unknown, or is smaller than what is asked.
+        """
+        at = _clock.wall() if now is None else now
+        told_at = at if self.observed_at is None else self.observed_at
+        longest: float | None = None
+        for one in self.dimensions:
+            needed = requests if "requests" in one.name else tokens if "tokens" in one.name else 0
+            left = one.left(told_at, at)
+            if not needed or left is None or one.limit is None:
+                continue
+            if needed <= left:
+                longest = max(longest or 0.0, 0.0)
+            elif one.reset_at is None or needed > one.limit:
+                return None
+            else:
+                share = (needed - left) / (one.limit - left)
+                longest = max(longest or 0.0, share * (one.reset_at - at))
+        if longest is None and not requests and not tokens:
+            return 0.0
+        return longest
 
     @property
     def seconds_until_reset(self) -> float | None:
