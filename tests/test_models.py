@@ -503,7 +503,7 @@ def test_any_text_is_read_or_refused_with_the_one_error(text: str) -> None:
 
 
 def test_a_rule_may_name_every_option_that_reaches_the_model() -> None:
-    ours = {"model", "stream", "extra", "priority", "max_wait", "deadlines"}
+    ours = {"model", "stream", "extra", "priority", "max_wait", "max_attempts", "deadlines"}
     assert {field.name for field in fields(GenerationConfig)} - ours == set(_models.OPTIONS)
 
 

@@ -2,7 +2,8 @@
 The main job in ten seconds, without a key and without a network: `headrace demo`.
 
 Starts the simulator on loopback and uses the public API as an application would. Four providers stream at once, one is
-cut in mid-sentence, one refuses, one comes near its limit. Live with rich in a terminal, plain lines when piped.
+cut in mid-sentence, one refuses, one is not even asked, since it would refuse. Live with rich in a terminal,
+plain lines when piped.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
-from ._types import AIMessage, RateLimitInfo
+from ._types import AIMessage, GenerationConfig, RateLimitInfo
 from .errors import RateLimitError
 from .providers.anthropic import AnthropicProvider
 from .providers.base import BaseProvider
@@ -42,7 +43,8 @@ ANSWERS: Final = {
     "When the wheel is slow, the pond fills; when the pond is full, the weir speaks.",
 }
 CUT_AFTER: Final = 22  # events: in the middle of a sentence
-WINDOW: Final = 12  # requests a minute that the simulated OpenAI allows in the third act
+TOKENS: Final = 60_000  # a minute, that the simulated OpenAI allows in the third act
+LONG: Final = GenerationConfig(max_tokens=50_000, max_wait=2.0)  # only one such answer fits
 
 
 @dataclass(slots=True)
@@ -119,21 +121,21 @@ async def refused(provider: BaseProvider, row: Row, screen: Screen) -> None:
             screen.note(f"{row.name}, in numbers: retry_after={exc.retry_after:g} s, retryable={exc.retryable}")
 
 
-async def approach(provider: BaseProvider, row: Row, screen: Screen) -> None:
-    """Calls until 80 % of the requests are used: every answer's headers tell how far it is."""
-    for _ in range(WINDOW):
-        row.limit = (await provider.generate("ping")).rate_limit
-        if row.limit is not None and row.limit.is_approaching_limit:
-            screen.note(f"{row.name} comes near its limit: {meter(row.limit)}")
-            return
-        await anyio.sleep(0.15)
+async def held(provider: BaseProvider, row: Row, screen: Screen) -> None:
+    """A call that the vendor would refuse is not sent: its limits are known from the answer before."""
+    row.limit = (await provider.generate(PROMPT, LONG)).rate_limit
+    try:
+        await provider.generate(PROMPT, LONG)
+    except RateLimitError as exc:
+        screen.note(f"{row.name} was not asked a third time. {type(exc).__name__}: {exc}")
+        screen.note(f"{row.name}, in numbers: sent={exc.sent}, retry_after={exc.retry_after or 0:.0f} s")
 
 
 async def play(board: Board, screen: Screen) -> None:
     """The demo itself."""
     limits = {
         "anthropic": Limits(requests=50, input_tokens=50_000, output_tokens=10_000),
-        "openai": Limits(requests=WINDOW, tokens=60_000),
+        "openai": Limits(requests=50, tokens=TOKENS),
         "grok": Limits(requests=60, tokens=100_000),
     }
     async with Simulator(seed=7, limits=limits) as sim, AsyncExitStack() as stack:
@@ -153,7 +155,8 @@ async def play(board: Board, screen: Screen) -> None:
                 tasks.start_soon(stream_one, provider, board.rows[name], screen)
         sim.play("grok", Script(fault=faults.Refuse(status=429)))
         await refused(providers["grok"], board.rows["grok"], screen)
-        await approach(providers["openai"], board.rows["openai"], screen)
+        sim.play("openai", Script(text="In short, a channel with a gate."))
+        await held(providers["openai"], board.rows["openai"], screen)
 
 
 # ---------------------------------------------------------------- screens

@@ -105,17 +105,45 @@ async def test_an_empty_bucket_is_a_429_and_its_retry_after_is_long_enough(vendo
     assert [exchange.script is None for exchange in sim.exchanges] == [False, False, True, True, True, False]
 
 
-async def test_geminis_429_tells_limit_and_wait_in_its_body() -> None:
+async def test_geminis_429_tells_limit_and_wait_in_its_body_and_its_windows_begin_anew() -> None:
     sim = Simulator(limits={"gemini": Limits(requests=2)})
     async with httpx.AsyncClient(transport=sim.transport()) as client:
-        await ask(client, "gemini")
-        await ask(client, "gemini")
-        await anyio.sleep(10)
-        refused = await ask(client, "gemini")
-    quota, retry = json.loads(refused.content)["error"]["details"]
-    assert quota["violations"][0]["quotaValue"] == "2"
-    assert retry["retryDelay"] == "20s"
-    assert "retry-after" not in refused.headers
+        while (refused := await ask(client, "gemini")).status_code == 200:
+            pass
+        quota, retry = json.loads(refused.content)["error"]["details"]
+        assert quota["violations"][0]["quotaValue"] == "2"
+        assert quota["violations"][0]["quotaId"] == "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"
+        assert "retry-after" not in refused.headers
+        wait = float(retry["retryDelay"].removesuffix("s"))
+        assert 0 < wait <= 60
+        await anyio.sleep(wait - 0.1)
+        assert (await ask(client, "gemini")).status_code == 429
+        await anyio.sleep(0.1)
+        assert [(await ask(client, "gemini")).status_code for _ in range(3)] == [200, 200, 429]
+        await anyio.sleep(60)
+        assert (await ask(client, "gemini")).status_code == 200
+
+
+async def test_a_refused_request_counts_with_openai_and_not_with_anthropic() -> None:
+    few = {"openai": Limits(requests=4, tokens=10), "anthropic": Limits(requests=4, tokens=None, input_tokens=10)}
+    for vendor, left in (("openai", "1"), ("anthropic", "2")):
+        most = few[vendor]
+        sim = Simulator(limits={vendor: most})
+        async with httpx.AsyncClient(transport=sim.transport()) as client:
+            answers = [await ask(client, vendor) for _ in range(3)]  # 5 tokens each
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        name = "x-ratelimit-remaining-requests" if vendor == "openai" else "anthropic-ratelimit-requests-remaining"
+        assert answers[-1].headers[name] == left
+
+
+async def test_a_hidden_window_refuses_while_the_headers_show_room() -> None:
+    sim = Simulator(limits={"openai": Limits(requests=60, hidden=1.0)})
+    async with httpx.AsyncClient(transport=sim.transport()) as client:
+        first, second = [await ask(client, "openai") for _ in range(2)]
+        assert (first.status_code, second.status_code) == (200, 429)
+        assert int(second.headers["x-ratelimit-remaining-requests"]) >= 57
+        await anyio.sleep(1.0)
+        assert (await ask(client, "openai")).status_code == 200
 
 
 async def test_a_refused_request_leaves_its_script_in_the_queue() -> None:

@@ -263,7 +263,10 @@ class Simulator:
     def _buckets_of(self, vendor: Vendor, now: float) -> Buckets | None:
         if vendor.name not in self._buckets:
             limits = self._limits[vendor.name]
-            self._buckets[vendor.name] = Buckets(limits, now) if limits is not None else None
+            phase = random.Random(f"{self._seed}/{vendor.name}").random() if vendor.has_windows else None
+            self._buckets[vendor.name] = (
+                None if limits is None else Buckets(limits, now, phase=phase, refusals_count=vendor.refusals_count)
+            )
         return self._buckets[vendor.name]
 
     def _told(self, vendor: Vendor, now: float) -> tuple[tuple[str, str], ...]:

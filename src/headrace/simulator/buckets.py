@@ -1,8 +1,9 @@
 """
-Rate limits as vendors keep them: token buckets that refill all the time.
+Rate limits as vendors keep them: buckets that refill all the time, or windows that begin anew.
 
 Pure arithmetic; the time is an argument. Rules: "token bucket algorithm ... continuously replenished up to your maximum
-limit" (Anthropic, rate limits); resets tell when a bucket is full, not when one request fits (OpenAI, rate limits).
+limit" (Anthropic, rate limits); resets tell when a bucket is full, not when one request fits, and refused requests
+count as well (OpenAI, rate limits); Google's refusals name a limit by the minute and the seconds to the next one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 __all__ = ("Buckets", "Denial", "Limits", "Reading")
 
@@ -19,7 +21,8 @@ class Limits:
     """
     Most requests and tokens in `window` seconds; None is no such limit.
 
-    `input_tokens` and `output_tokens` are Anthropic's. The defaults are too high to be met by accident.
+    `input_tokens` and `output_tokens` are Anthropic's. The defaults are too high to be met by accident. `hidden`: the
+    requests are limited by the same rate over so many seconds as well, and nobody is told.
     """
 
     requests: int | None = 100_000
@@ -27,6 +30,7 @@ class Limits:
     input_tokens: int | None = None
     output_tokens: int | None = None
     window: float = 60.0
+    hidden: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +64,77 @@ class _Bucket:
         self.level = min(float(self.capacity), self.level + max(0.0, now - self.at) * self.rate)
         self.at = max(self.at, now)
 
+    def wait(self, missing: float) -> float:
+        """Seconds until so much has come in."""
+        return missing / self.rate
+
+
+@dataclass(slots=True)
+class _Window:
+    """So much in each window; the next one begins at `ends`."""
+
+    capacity: int
+    span: float
+    level: float
+    ends: float
+    at: float = 0.0
+
+    def refill(self, now: float) -> None:
+        if now >= self.ends:
+            self.ends += self.span * (math.floor((now - self.ends) / self.span) + 1)
+            self.level = float(self.capacity)
+        self.at = now
+
+    def wait(self, missing: float) -> float:
+        """Seconds until the next window, if anything is missing."""
+        return self.ends - self.at if missing > 0 else 0.0
+
+
+HIDDEN: Final = "hidden"
+
 
 class Buckets:
-    """The buckets of one vendor. `now` is Unix seconds."""
+    """
+    The buckets of one vendor.
 
-    def __init__(self, limits: Limits, now: float) -> None:
-        self._buckets = {
-            name: _Bucket(capacity, capacity / limits.window, float(capacity), now)
-            for name in ("requests", "tokens", "input_tokens", "output_tokens")
-            if (capacity := getattr(limits, name)) is not None
-        }
+    Args:
+        limits: how much they hold.
+        now: Unix seconds.
+        phase: None refills all the time; else windows, of which the next one begins in this share of a window.
+        refusals_count: whether a refused request is counted as one, too.
+    """
+
+    def __init__(self, limits: Limits, now: float, *, phase: float | None = None, refusals_count: bool = False) -> None:
+        self._refusals_count = refusals_count
+        self._buckets: dict[str, _Bucket | _Window] = {}
+        for name in ("requests", "tokens", "input_tokens", "output_tokens"):
+            capacity: int | None = getattr(limits, name)
+            if capacity is None:
+                continue
+            if phase is None:
+                self._buckets[name] = _Bucket(capacity, capacity / limits.window, float(capacity), now)
+            else:
+                ends = now + phase * limits.window
+                self._buckets[name] = _Window(capacity, limits.window, float(capacity), ends, now)
+        if limits.hidden is not None and limits.requests is not None:
+            most = max(1, math.ceil(limits.requests * limits.hidden / limits.window))
+            self._buckets[HIDDEN] = _Bucket(most, most / limits.hidden, float(most), now)
 
     def admit(self, cost: Mapping[str, int], now: float) -> Denial | None:
         """Take `cost` from the buckets and return None, or take nothing and say which is too empty."""
         denials = []
+        cost = {**cost, HIDDEN: cost.get("requests", 0)}
         for name, bucket in self._buckets.items():
             bucket.refill(now)
             # A bucket that is only charged afterwards lets nobody in while it is in debt.
             missing = cost.get(name, 0) - bucket.level if name in cost else -bucket.level
             if missing > 1e-9:  # a whole unit refilled in floating point may lack a hair
-                denials.append(Denial(name, bucket.capacity, max(0, math.floor(bucket.level)), missing / bucket.rate))
+                told = "requests" if name == HIDDEN else name
+                denials.append(Denial(told, bucket.capacity, max(0, math.floor(bucket.level)), bucket.wait(missing)))
         if denials:
+            requests = self._buckets.get("requests")
+            if self._refusals_count and requests is not None and requests.level >= 1:
+                requests.level -= 1
             return max(denials, key=lambda denial: denial.wait)
         self.charge(cost, now)
         return None
@@ -92,11 +146,13 @@ class Buckets:
             bucket.level -= cost.get(name, 0)
 
     def read(self, now: float) -> dict[str, Reading]:
-        """Every bucket, for the headers."""
+        """Every bucket that is told, for the headers."""
         readings = {}
         for name, bucket in self._buckets.items():
+            if name == HIDDEN:
+                continue
             bucket.refill(now)
             remaining = max(0, math.floor(bucket.level + 1e-9))
-            full_in = (bucket.capacity - bucket.level) / bucket.rate
+            full_in = bucket.wait(bucket.capacity - bucket.level)
             readings[name] = Reading(bucket.capacity, remaining, full_in, now + full_in)
         return readings

@@ -239,6 +239,9 @@ class Vendor(Api):
         False  # a token bucket is charged with max_tokens before, or with the truth after
     )
 
+    has_windows: ClassVar[bool] = False  # limits begin anew by the minute, in place of refilling all the time
+    refusals_count: ClassVar[bool] = False  # a refused request counts as one
+
     @abstractmethod
     def route(self, request: Request) -> Route | None:
         """Where the path leads; None is a 404."""

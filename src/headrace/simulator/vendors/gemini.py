@@ -51,6 +51,7 @@ class Gemini(Vendor):
     prefix: ClassVar[str] = "/gemini"
     line_end: ClassVar[LineEnd] = "crlf"
     separators: ClassVar[tuple[str, str]] = (",", ": ")
+    has_windows: ClassVar[bool] = True
 
     def route(self, request: Request) -> Route | None:
         match = _PATH.fullmatch(request.path)

@@ -35,6 +35,7 @@ class OpenAI(Vendor):
     prefix: ClassVar[str] = "/openai/v1"
     stream_type: ClassVar[str] = "text/event-stream; charset=utf-8"
     charges_max_tokens: ClassVar[bool] = True
+    refusals_count: ClassVar[bool] = True
 
     owner: ClassVar[str] = "system"
     names: ClassVar[tuple[str, ...]] = ("gpt-6.1-terra", "gpt-6-luna", "gpt-4.1", "text-embedding-3-small")
