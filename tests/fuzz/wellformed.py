@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -86,6 +86,8 @@ def _check(value: object, hint: object, path: str) -> None:
         assert value in arguments, (path, value)
     elif origin is type:
         assert isinstance(value, type), (path, value)
+    elif origin is Callable:
+        assert callable(value), (path, value)
     elif origin is tuple:
         assert type(value) is tuple, (path, type(value))
         kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments

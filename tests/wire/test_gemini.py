@@ -9,6 +9,7 @@ from hypothesis import example, given
 
 from headrace import errors
 from headrace._types import AIStreamChunk, ToolCallDelta
+from headrace.streaming.machine import StreamMachine
 from headrace.wire.gemini import GeminiCodec
 
 from .strategies import EXPECTED, json_values, outcome
@@ -129,6 +130,49 @@ def test_usage_adds_thoughts_and_tools_and_invents_nothing() -> None:
         "reasoning_tokens": 5,
         "source": "reported",
     }
+
+
+def told(tokens: int, *parts: object, **candidate: object) -> str:
+    """An event that tells so many tokens."""
+    return json.dumps({**json.loads(event(*parts, **candidate)), "usageMetadata": {"totalTokenCount": tokens}})
+
+
+def test_usage_of_each_event_is_told_when_it_is_asked_for() -> None:
+    machine, decoder = StreamMachine(provider="gemini"), CODEC.decoder()
+    machine.sent()
+    seen = []
+    for tokens, word in enumerate("abc", 1):
+        machine.feed(decoder.feed("message", told(tokens, {"text": word})))
+        usage = machine.response.usage
+        seen.append((usage["total_tokens"], usage["source"], usage["raw"]))
+    assert seen == [(n, "partial", {"totalTokenCount": n}) for n in (1, 2, 3)]
+    assert [machine.take().usage for _ in "abc"] == [None, None, None]
+    assert decoder.feed("message", told(4, {"text": ""})) is None
+    assert machine.response.usage["total_tokens"] == 4
+    machine.feed(decoder.feed("message", told(5, finishReason="STOP")))
+    assert (machine.response.usage["total_tokens"], machine.response.usage["source"]) == (5, "reported")
+
+
+def test_usage_of_a_cut_is_what_had_come_then() -> None:
+    machine, decoder = StreamMachine(provider="gemini"), CODEC.decoder()
+    machine.sent()
+    for tokens in (1, 2):
+        machine.feed(decoder.feed("message", told(tokens, {"text": "a"})))
+    machine.fail(errors.TruncatedStreamError("cut"))
+    decoder.feed("message", told(3, {"text": "late"}))
+    marker = [machine.take() for _ in range(3)][-1]
+    for usage in (marker.usage, machine.response.usage, machine.interruption.response.usage):
+        assert (usage["total_tokens"], usage["source"]) == (2, "partial")
+
+
+def test_a_usage_of_odd_shape_is_read_or_is_an_error() -> None:
+    first, begun = CODEC.decoder(), event({"text": "a"})
+    first.feed("message", begun)
+    nested = json.dumps({"usageMetadata": {"x": {"y": [1]}, "totalTokenCount": 3}, **json.loads(begun)})
+    assert first.feed("message", nested).usage["raw"] == {"x": {"y": [1]}, "totalTokenCount": 3}
+    for usage in ('{"n":1e999}', "[]", "{" + '"x":{' * 200 + "}" * 201):
+        with pytest.raises(errors.UndecodableEventError):
+            first.feed("message", begun[:-1] + f',"usageMetadata":{usage}}}')
 
 
 def test_a_blocked_prompt_is_finished_by_the_filter() -> None:

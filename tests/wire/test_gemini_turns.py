@@ -11,6 +11,7 @@ from headrace import (
     CacheBreakpoint,
     Citation,
     ImagePart,
+    PartialToolCall,
     PromptCache,
     Reasoning,
     ReasoningPart,
@@ -20,6 +21,8 @@ from headrace import (
     VendorPart,
 )
 from headrace.errors import UnsupportedOptionError
+from headrace.streaming.machine import StreamMachine
+from headrace.wire.anthropic import AnthropicCodec
 from headrace.wire.gemini import GeminiCodec
 
 from .turns import heard, sent
@@ -96,6 +99,131 @@ def test_a_conversation_from_elsewhere_drops_what_is_not_its_own() -> None:
     )
 
 
+CALL = {"functionCall": {"id": "c1", "name": "f", "args": {"n": 1}}}
+OTHER = {"functionCall": {"id": "c2", "name": "g", "args": {}}}
+AGAIN = {"functionCall": {"name": "f", "args": {}}}  # older models give no ids
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"text": "a"}, CALL, {"text": "b"}, OTHER, {"text": "c"}],
+        [CALL, {"text": "b"}, OTHER],
+        [AGAIN, {"text": "b"}, AGAIN],
+        [CALL, OTHER | {"thoughtSignature": "s"}],
+        [{"text": "a"}, CALL, {"executableCode": {"code": "1"}}, OTHER, {"text": "b"}],
+        [{"text": "a", "thoughtSignature": "s"}, {"text": "b"}],
+        [{"text": "hm", "thought": True, "thoughtSignature": "s"}, CALL],
+        [CALL, {"text": "", "thoughtSignature": "s"}, OTHER],
+        [{"inlineData": {"mimeType": "image/png", "data": "cG5n"}, "thought": True, "thoughtSignature": "s"}, CALL],
+        [{"executableCode": {"code": "1"}, "thoughtSignature": "s"}, CALL],
+    ],
+    ids=[
+        "words-and-calls",
+        "call-first",
+        "same-call-twice",
+        "second-call-is-signed",
+        "other-parts-between",
+        "words-are-signed",
+        "thoughts-are-signed",
+        "signature-alone",
+        "a-draft-image",
+        "code-is-signed",
+    ],
+)
+@pytest.mark.parametrize("before", [False, True], ids=["first-event", "later-event"])
+def test_what_one_event_mixes_goes_back_in_its_order(parts: list[dict], before: bool) -> None:
+    earlier = [{"executableCode": {"code": "0"}}] if before else []
+    response = heard(CODEC, *(event(part) for part in earlier), event(*parts, finishReason="STOP"))
+    assert sent(CODEC, USER, response.to_message())[0]["contents"][1]["parts"] == [*earlier, *parts]
+
+
+def test_a_call_in_pieces_has_no_place_among_whole_ones() -> None:
+    begun = {"functionCall": {"name": "h", "partialArgs": [], "willContinue": True}}
+    response = heard(CODEC, event(begun, CALL, {"text": "b"}, OTHER))
+    assert [getattr(part, "name", "words") for part in response.parts] == ["f", "words", "g", "h"]
+
+
+def test_a_signature_alone_is_no_loss_elsewhere() -> None:
+    response = heard(CODEC, event({"text": "a"}), event({"text": "", "thoughtSignature": "s"}, finishReason="STOP"))
+    body, encoded = sent(AnthropicCodec(), USER, response.to_message(), USER)
+    assert body["messages"][1]["content"] == [{"type": "text", "text": "a"}]
+    assert encoded.dropped == ()
+
+
+def test_a_whole_answer_keeps_its_order() -> None:
+    answer = {"candidates": [{"content": {"parts": [CALL, {"text": "b"}, OTHER]}, "finishReason": "STOP"}]}
+    machine = StreamMachine(provider="gemini")
+    for chunk in CODEC.decode_body(json.dumps(answer).encode()):
+        machine.feed(chunk)
+    assert machine.response.parts == (ToolCall("c1", "f", '{"n": 1}'), TextPart("b"), ToolCall("c2", "g", "{}"))
+    assert machine.response.tool_calls == (ToolCall("c1", "f", '{"n": 1}'), ToolCall("c2", "g", "{}"))
+
+
+def test_thoughts_that_came_in_pieces_are_signed_together() -> None:
+    response = heard(
+        CODEC,
+        event({"text": "old", "thought": True}),
+        event({"text": "a"}),
+        event({"text": "I th", "thought": True}),
+        event({"text": "ink", "thought": True}),
+        event({"text": "", "thought": True, "thoughtSignature": "s"}),
+        event({"text": "b"}, finishReason="STOP"),
+    )
+    assert response.reasoning == "oldI think"
+    assert sent(CODEC, USER, response.to_message())[0]["contents"][1]["parts"] == [
+        {"text": "old", "thought": True},
+        {"text": "a"},
+        {"text": "I think", "thought": True, "thoughtSignature": "s"},
+        {"text": "b"},
+    ]
+
+
+def test_a_signature_of_words_is_not_of_those_that_follow() -> None:
+    signed = event({"text": "a", "thoughtSignature": "s"})
+    response = heard(CODEC, event({"text": "x"}), signed, event({"text": "b"}), event({"text": "c"}))
+    assert sent(CODEC, USER, response.to_message())[0]["contents"][1]["parts"] == [
+        {"text": "x"},
+        {"text": "a", "thoughtSignature": "s"},
+        {"text": "bc"},
+    ]
+
+
+@pytest.mark.parametrize("signature", ["+/+/Aw==", "-_-_Aw==", "-_-_Aw"], ids=["standard", "url-safe", "unpadded"])
+def test_a_signature_goes_back_in_the_letters_that_it_came_in(signature: str) -> None:
+    parts = [CALL | {"thoughtSignature": signature}, {"text": "", "thoughtSignature": signature}]
+    response = heard(CODEC, event(*parts, finishReason="STOP"))
+    assert sent(CODEC, USER, response.to_message())[0]["contents"][1]["parts"] == parts
+
+
+@pytest.mark.parametrize("data", ["+/+/Aw==", "-_-_Aw==", "-_-_Aw"], ids=["standard", "url-safe", "unpadded"])
+def test_an_image_may_come_in_either_base64(data: str) -> None:
+    response = heard(CODEC, event({"inlineData": {"mimeType": "image/png", "data": data}}))
+    assert response.images == (ImagePart(b"\xfb\xff\xbf\x03", "image/png"),)
+
+
+def pieces(*args: dict, **call: object) -> str:
+    return event({"functionCall": {**call, "partialArgs": list(args), "willContinue": True}})
+
+
+def test_numbers_that_come_in_pieces_keep_their_digits() -> None:
+    begun = event({"functionCall": {"name": "f", "args": {"given": 1}, "willContinue": True}})
+    number = '{"jsonPath":"$.n","numberValue":12345678901234567890.10}'
+    response = heard(CODEC, begun, pieces("@").replace('"@"', number), event({"functionCall": {}}, finishReason="STOP"))
+    assert response.tool_calls == (ToolCall("", "f", '{"given":1,"n":12345678901234567890.10}'),)
+
+
+@pytest.mark.parametrize(
+    "after", [event(finishReason="MAX_TOKENS"), event(OTHER, finishReason="STOP")], ids=["the-end", "another-call"]
+)
+def test_a_call_that_is_broken_off_cannot_be_run(after: str) -> None:
+    response = heard(CODEC, pieces({"jsonPath": "$.a", "stringValue": "x"}, id="c1", name="f"), after)
+    broken = response.tool_calls[0]
+    assert isinstance(broken, PartialToolCall)
+    assert (broken.id, broken.name, broken.arguments) == ("c1", "f", '{"a":"x"')
+    assert [call.name for call in response.tool_calls[1:]] == (["g"] if "g" in after else [])
+
+
 def test_grounding_is_citations_by_characters() -> None:
     words = "Caf\u00e9 is open."
     grounding = {
@@ -112,6 +240,40 @@ def test_grounding_is_citations_by_characters() -> None:
         Citation("u2", "T2"),
     )
     assert words[5:7] == "is"
+
+
+@pytest.mark.parametrize(
+    ("segment", "place"),
+    [
+        ({"startIndex": 3, "endIndex": 6, "text": "\u00e9 b"}, (3, 6)),
+        ({"startIndex": 0, "endIndex": 1, "text": "b"}, (5, 6)),
+        ({"startIndex": 0, "endIndex": 1, "text": "a"}, (None, None)),
+        ({"startIndex": 0, "endIndex": 1, "text": "z"}, (None, None)),
+        ({"endIndex": 4}, (0, 3)),
+        ({"endIndex": 99}, (None, None)),
+        ({"startIndex": 3, "endIndex": 1}, (None, None)),
+        ({"partIndex": 1, "endIndex": 1}, (None, None)),
+        ({}, (None, None)),
+    ],
+    ids=[
+        "as-it-says",
+        "where-its-words-are",
+        "words-twice",
+        "no-such-words",
+        "no-words",
+        "behind-the-end",
+        "backwards",
+        "of-another-part",
+        "empty",
+    ],
+)
+def test_a_segment_is_where_its_words_are(segment: dict, place: tuple[int | None, int | None]) -> None:
+    grounding = {
+        "groundingChunks": [{"retrievedContext": {"uri": "u", "text": "T"}}],
+        "groundingSupports": [{"segment": segment, "groundingChunkIndices": [0]}],
+    }
+    (cited,) = heard(CODEC, event({"text": "\u00e9aa\u00e9 b"}, groundingMetadata=grounding)).citations
+    assert (cited.url, cited.text, cited.start, cited.end) == ("u", "T", *place)
 
 
 def test_a_tool_may_answer_with_an_image() -> None:

@@ -100,6 +100,16 @@ def test_words_of_each_kind(kind: str, chunk: AIStreamChunk, place: str) -> None
     assert feed(data, data) == [chunk, chunk]
 
 
+def test_words_of_several_kinds_may_be_of_one_item() -> None:
+    hm = '{"type":"response.reasoning_text.delta","output_index":0,"delta":"hm"}'
+    assert feed(HI, hm, HI) == [AIStreamChunk("Hi"), AIStreamChunk("", reasoning="hm"), AIStreamChunk("Hi")]
+
+
+def test_an_event_that_is_named_an_error_is_one() -> None:
+    with pytest.raises(errors.ProviderError):
+        CODEC.decoder().feed("error", HI)
+
+
 def test_the_type_may_stand_on_the_event_line_alone() -> None:
     chunk = CODEC.decoder().feed("response.output_text.delta", '{"output_index":0,"delta":"Hi"}')
     assert chunk == AIStreamChunk("Hi")

@@ -29,12 +29,12 @@ DEAD: Final = 0.02  # of the limit: a difference below this is no sign of others
 FULL: Final = 0.985  # of the limit: a bucket that overflows hides what was taken
 FAIR: Final = 0.16  # pull towards equal shares, else whoever came first keeps all
 INFLATION_MOST: Final = 50.0
-TRUST_UP: Final = 0.5  # of a surplus: two requests that overtook each other look like one
 MOMENT: Final = 0.2  # seconds in which requests may overtake each other on the way
 WAVE: Final = 20.0  # seconds that the inflation reaches back
 WAVE_LATE: Final = 60.0  # the same where the bill comes with the words
 CALM: Final = 300.0  # seconds in which the lesson of a refusal fades
-VOTES: Final = 2  # resets that must agree before another window is believed
+SEEN: Final = 4  # units used, from which on rounding cannot make one window look like another
+NEAR: Final = 1.5  # times a window that a reset may be off
 
 
 class Reading(NamedTuple):
@@ -73,8 +73,7 @@ class Bucket(msgspec.Struct):
     last: tuple[float, float, float] | None = None  # remaining, sent at, and all I had sent by then
     rush: float = 0.0  # what was taken in the last moment
     extra: float = 0.0  # reserve learned from refusals
-    votes: int = 0
-    vote: float = 0.0
+    vote: float = 0.0  # the window that one reset told, and not yet another
 
     @property
     def is_late(self) -> bool:
@@ -143,7 +142,7 @@ class Bucket(msgspec.Struct):
         elif told.remaining == 0:
             off = 0.0  # it may be below
         else:
-            off = TRUST_UP * max(0.0, off - self.grain / 2 - mark.rush)
+            off = max(0.0, off - self.grain / 2 - mark.rush)
         off = min(off, self.limit - self.level)
         self.level += off
         self.corrected += off
@@ -190,21 +189,15 @@ class Bucket(msgspec.Struct):
         self.last = (remaining, sent_at, sent)
 
     def _learn_rate(self, told: Reading) -> None:
-        """A reset is the time to a full bucket, and so tells the rate; rounding and skewed clocks blur it."""
+        """A reset is the time to a full bucket, and so tells the window; rounding blurs it, so two must agree."""
         used = told.limit - told.remaining
-        enough = max(2 * self.grain, 10.0 if told.exact else 0.5 * told.limit)
-        if not told.full_in or used < min(enough, 0.5 * told.limit):
+        if not told.full_in or used < (SEEN if told.exact else 0.5 * told.limit):
             return
         span = told.limit * told.full_in / used
-        near = min(WINDOWS, key=lambda window: abs(math.log(window / span)))
-        if max(near / span, span / near) > 1.5:
-            if not told.exact:
-                return
-            near = span
-        if abs(near * self.rate / told.limit - 1) < 0.1:
-            self.votes = 0
-            return
-        agrees = self.vote > 0 and abs(near / self.vote - 1) < 0.1
-        self.vote, self.votes = near, self.votes + 1 if agrees else 1
-        if self.votes >= VOTES:
-            self.rate, self.votes = told.limit / near, 0
+        window = min(WINDOWS, key=lambda known: abs(math.log(known / span)))
+        if max(window / span, span / window) > NEAR or abs(window * self.rate / told.limit - 1) < 0.01:
+            self.vote = 0.0
+        elif window == self.vote:
+            self.rate, self.vote = told.limit / window, 0.0
+        else:
+            self.vote = window

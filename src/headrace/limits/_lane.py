@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from anyio import Event, current_time
 
+from ._news import News
 from .cost import Cost, Estimator, Price
 from .line import Line, Turn
 from .model import Model, Receipt, Wait
@@ -49,6 +50,7 @@ class Waiter:
     label: str
     cost: Cost
     until: float
+    since: float
     looks_at: float = math.inf
     bell: Event = field(default_factory=Event)
     ticket: Ticket | None = None
@@ -63,8 +65,8 @@ class Lane:
     """
     One scope of a pacer.
 
-    `slots` says how many more exchanges may run, `opened` is told of each ticket, `refusal` makes the error for one whose
-    forecast has become too long.
+    `slots` says how many more exchanges may run, `opened` is told of each ticket, `refusal` makes the error for one
+    whose forecast has become too long, `news` tells the world.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Lane:
         model: Model,
         *,
         paces: bool,
+        news: News,
         slots: Callable[[], int],
         opened: Callable[[Ticket], None],
         refusal: Callable[[Lane, Waiter, Wait], Exception],
@@ -80,6 +83,7 @@ class Lane:
         self.scope, self.model, self.paces = scope, model, paces
         self.line: Line[Waiter] = Line()
         self.estimator = Estimator()
+        self.news = news
         self.shared: Shared | None = None
         self.flying = 0
         self.slots, self._opened, self._refusal = slots, opened, refusal

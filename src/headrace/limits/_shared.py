@@ -32,7 +32,7 @@ News: TypeAlias = Callable[[Model, float], None]
 AWAY: Final = 2.0  # seconds before it is tried again
 POLL: Final = 3.0  # seconds the first of the line sleeps at most: others may have given back what they had
 START: Final = 0.05  # the same while the first answers are awaited, which come to others too
-LINGER: Final = 1.0  # seconds that news wait for more of them, while nobody here waits for a place
+LINGER: Final = 3.0  # seconds that news wait for the next change, while nobody here waits for a place
 AT_ONCE: Final = 16  # places asked for at once
 TRIES: Final = 20
 HAIR: Final = 1e-4
@@ -100,9 +100,11 @@ class Shared:
             self._due = math.inf
             try:
                 pause, self.problem = await self._change(), None
+                self._lane.news.store(None, current_time())
             except StoreError as exc:
                 self.problem = exc
                 self._stored, self._near_from, pause, self._lost = None, current_time() + AWAY, AWAY, True
+                self._lane.news.store(exc, current_time())
                 self._away(self._lane, exc)
             self._by(current_time() + pause)
 
@@ -156,7 +158,7 @@ class Shared:
         return stored
 
     def _reconcile(self, model: Model) -> None:
-        """A change that was never answered: if it is in there, its news are told, and its places were given to nobody."""
+        """A change that was never answered: if it is in there, its news are told; nobody was given its places."""
         if not self._posted and not self._taken:
             return
         member = model.members.get(self._member)

@@ -99,9 +99,8 @@ class Window(msgspec.Struct):
         """The vendor let no more in, although this was free; `limit` and a delay within the window if it said them."""
         mine = max(1.0, self.used(now))
         if limit is None:
-            if not self.refused:
-                self.limit = self.allowed = max(1.0, math.floor(GUESS * min(self.allowed, mine)))
-                self.spread = True
+            self.limit = self.allowed = max(1.0, math.floor(GUESS * min(self.allowed, mine)))
+            self.spread = True
         else:
             if mine >= ALL_MINE * limit:
                 self.allowed = limit

@@ -11,7 +11,7 @@ in flight when its lease ends.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -21,7 +21,7 @@ from ._bucket import SHARED_FROM, Bucket, Mark, Reading
 from ._window import MINUTE, Window
 from .cost import MEASURES, OUTPUT, REQUESTS, TOTAL, Amounts, Price
 
-__all__ = ("LEASE", "PLACE", "Member", "Model", "Receipt", "Refused", "Wait", "readings")
+__all__ = ("LEASE", "PLACE", "Level", "Member", "Model", "Receipt", "Refused", "Wait", "readings")
 
 FIRST: Final = 4  # requests in flight before the first answer
 MORE: Final = 1  # more of them for each answer
@@ -52,6 +52,22 @@ class Wait(NamedTuple):
     limit: float | None = None
     remaining: float | None = None
     needed: float | None = None
+
+
+class Level(NamedTuple):
+    """One limit at this moment: `left` of `limit`, coming back at `rate` a second, or all of it with a new window."""
+
+    name: str
+    limit: float
+    left: float
+    rate: float
+    full_in: float
+    is_window: bool = False
+
+    @property
+    def used(self) -> float:
+        """The share of it that is used, 0.0 to 1.0."""
+        return min(1.0, max(0.0, 1 - self.left / self.limit))
 
 
 class Receipt(NamedTuple):
@@ -157,6 +173,18 @@ class Model(msgspec.Struct):
         if now < self.blocked:
             return Wait(self.blocked - now)
         return self._short(price, ahead, now)
+
+    def levels(self, now: float) -> Iterator[Level]:
+        """Every limit that is known, as it stands at `now`."""
+        for name, bucket in self.buckets.items():
+            bucket.refill(now)
+            left = max(0.0, bucket.level)
+            yield Level(name, bucket.limit, left, bucket.rate, max(0.0, bucket.limit - bucket.level) / bucket.rate)
+        for name, window in self.windows.items():
+            if window.limit < math.inf:
+                left = max(0.0, window.allowed - window.used(now))
+                full_in = max(0.0, window.ends - now) if window.phased else window.span
+                yield Level(name, window.limit, left, window.limit / window.span, full_in, is_window=True)
 
     def too_large(self, charge: Amounts) -> Reading | None:
         """The bucket that can never hold it."""
@@ -360,7 +388,12 @@ class Model(msgspec.Struct):
             bucket.lower(theirs.level)
             bucket.newest = self.seq + 1  # what was sent before is a picture of another level
             # Some are still pacing alone: what they take is not in here.
-            bucket.inflation, bucket.mine, bucket.others, bucket.last = theirs.inflation, theirs.mine, theirs.others, None
+            bucket.inflation, bucket.mine, bucket.others, bucket.last = (
+                theirs.inflation,
+                theirs.mine,
+                theirs.others,
+                None,
+            )
 
     def renew(self, who: str, now: float) -> Member:
         """A word of a member that may only wait for an answer."""

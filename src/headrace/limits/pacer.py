@@ -13,39 +13,32 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from secrets import token_hex
-from typing import Final, NamedTuple
+from typing import Final
 
 from anyio import CancelScope, Event, Lock, create_task_group, current_time
 from anyio.abc import TaskGroup
 
 from .. import _clock
 from .._types import RateLimitInfo, Usage
-from ..errors import ConcurrencyLimitError, RateLimitError, RequestTooLargeError
-from ._bucket import Reading
+from ..errors import RateLimitError
 from ._lane import Lane, Ticket, Waiter
+from ._news import News
+from ._refusals import no_place, no_slot, too_large
 from ._shared import Shared
+from ._snapshot import Snapshot, as_info
 from .cost import MEASURES, Cost
 from .line import Turn
 from .model import Model, Receipt, Refused, Wait, readings
 from .policy import RateLimitPolicy
 from .store import StoreError
 
-__all__ = ("MAX_REQUESTS", "Held", "Pacer", "Ticket")
+__all__ = ("MAX_REQUESTS", "Pacer", "Snapshot", "Ticket")
 
+SCOPES: Final = 1000  # of a pacer; a vendor has a few hundred models
 MAX_REQUESTS: Final = 100  # open exchanges of a session: httpx's own default for connections
-
-
-class Held(NamedTuple):
-    """A request that must wait: for how long by the forecast, for want of what, behind how many."""
-
-    label: str
-    scope: str
-    seconds: float
-    dimension: str
-    ahead: int
 
 
 class Pacer:
@@ -58,7 +51,6 @@ class Pacer:
         max_requests: most exchanges that run at once.
         key: who is limited, such as vendor, address and a fingerprint of the API key; names the model in the store.
         blind: the vendor tells nothing of its limits before it refuses.
-        on_wait: told when a request must wait. Must not raise.
     """
 
     def __init__(
@@ -69,12 +61,11 @@ class Pacer:
         max_requests: int = MAX_REQUESTS,
         key: str = "",
         blind: bool = False,
-        on_wait: Callable[[Held], None] | None = None,
     ) -> None:
         if max_requests < 1:
             raise ValueError(f"max_requests is {max_requests!r}: at least one exchange must be possible")
         self.policy, self.limit = policy or RateLimitPolicy(), max_requests
-        self._name, self._key, self._blind, self._on_wait = name, key, blind, on_wait
+        self._name, self._key, self._blind = name, key, blind
         self._member = token_hex(6)
         self._held: dict[Ticket, None] = {}
         self._lanes: dict[str, Lane] = {}
@@ -99,6 +90,24 @@ class Pacer:
             return 0.0
         wait = lane.model.forecast(lane.estimator.price(cost), lane.line.ahead(priority), current_time())
         return 0.0 if wait is None else wait.seconds
+
+    def snapshot(self) -> tuple[Snapshot, ...]:
+        """What is known of each scope, as it stands now."""
+        now = current_time()
+        return tuple(
+            Snapshot(
+                scope,
+                tuple(lane.model.levels(now)),
+                lane.flying,
+                lane.line.length,
+                max(0.0, lane.model.blocked - now),
+            )
+            for scope, lane in self._lanes.items()
+        )
+
+    def rate_limits(self) -> Mapping[str, RateLimitInfo]:
+        """The same in the words of the vendors' headers: each scope's limits, extrapolated to now."""
+        return {one.scope: as_info(one.levels, _clock.wall()) for one in self.snapshot() if one.levels}
 
     async def run(self) -> None:
         """
@@ -153,9 +162,9 @@ class Pacer:
             raise StoreError(str(problem)) from problem
         price = lane.estimator.price(cost)
         if lane.paces and (over := lane.model.too_large(price.charge)) is not None:
-            raise self._too_large(scope, over, price.charge[over.measure])
+            raise too_large(self._name, scope, over, price.charge[over.measure])
         until = min(now + (self.policy.max_wait if max_wait is None else max_wait), deadline)
-        waiter = Waiter(label, cost, until)
+        waiter = Waiter(label, cost, until, now)
         turn = Turn(waiter, price, priority, next(self._arrivals) if again is None else again.arrival)
         lane.line.join(turn)
         lane.advance()
@@ -163,7 +172,9 @@ class Pacer:
             return ticket
         try:
             self._foretell(lane, turn, now)
-            return await self._wait(lane, waiter)
+            ticket = await self._wait(lane, waiter)
+            lane.news.granted(label, ticket.since - now, ticket.since)
+            return ticket
         except BaseException:
             lane.line.leave(turn)
             if (ticket := waiter.ticket) is not None:
@@ -185,9 +196,7 @@ class Pacer:
             raise self._refusal(lane, waiter, wait or Wait(math.inf), full=True)
         if wait is not None and now + wait.seconds > waiter.until:
             raise self._refusal(lane, waiter, wait)
-        if self._on_wait is not None:
-            found = wait or Wait(0.0)
-            self._on_wait(Held(waiter.label, lane.scope, found.seconds, found.dimension, ahead))
+        lane.news.held(waiter.label, wait, ahead, now)
 
     async def _wait(self, lane: Lane, waiter: Waiter) -> Ticket:
         """Until there is a ticket or an error."""
@@ -210,9 +219,11 @@ class Pacer:
         """The head of the answer: the vendor let it in."""
         told = readings(info) if info.dimensions else ()
         self._tell(ticket, lambda model, receipt, now: model.sample(receipt, told, now))
-        lane = ticket.lane
+        lane, now = ticket.lane, current_time()
+        if told or lane.model.windows:
+            lane.news.look(lane.model, now)
         if lane.line.length:
-            lane.look(current_time())
+            lane.look(now)
             lane.advance()
 
     def finish(self, ticket: Ticket, usage: Usage | None = None) -> None:
@@ -234,6 +245,9 @@ class Pacer:
             random.random(),  # noqa: S311  # parts those who were refused together
         )
         self._close(ticket, lambda model, receipt, now: model.refuse(receipt, told, now), urgent=True)
+        now, news = current_time(), ticket.lane.news
+        news.limited(error, error.retry_after, error.dimension, now)
+        news.look(ticket.lane.model, now)
 
     def cancel(self, ticket: Ticket) -> None:
         """It was never handed to the wire: all comes back."""
@@ -262,10 +276,13 @@ class Pacer:
     def _lane(self, scope: str) -> Lane:
         lane = self._lanes.get(scope)
         if lane is None:
+            if len(self._lanes) >= SCOPES:
+                self._forget()
             lane = self._lanes[scope] = Lane(
                 scope,
                 self._model(current_time()),
                 paces=self.policy.pace,
+                news=News(self._name, scope),
                 slots=lambda: self.limit - len(self._held),
                 opened=self._open,
                 refusal=self._refusal,
@@ -275,6 +292,12 @@ class Pacer:
                 lane.shared = Shared(lane, self.policy.store, key, self._member, new=self._model, away=self._away)
                 self._start(lane)
         return lane
+
+    def _forget(self) -> None:
+        """The scopes of which nothing is open, oldest first: names of models may come from anywhere."""
+        idle = [scope for scope, lane in self._lanes.items() if not (lane.flying or lane.line.length or lane.shared)]
+        for scope in idle[: SCOPES // 2]:
+            del self._lanes[scope]
 
     def _model(self, now: float) -> Model:
         policy = self.policy
@@ -302,58 +325,25 @@ class Pacer:
 
     # ---------------------------------------------------------------- words
 
-    def _what(self, scope: str) -> str:
-        return f"{self._name or 'session'}{':' if scope else ''}{scope}"
-
-    def _too_large(self, scope: str, over: Reading, needed: float) -> RequestTooLargeError:
-        return RequestTooLargeError(
-            f"{self._what(scope)}: this request needs ~{needed:,.0f} {over.name}, and the limit is {over.limit:,.0f}: "
-            "it would never be let in. Nothing was sent. Send less, or lower max_tokens.",
-            provider=self._name,
-        )
-
     def _refusal(self, lane: Lane, waiter: Waiter, wait: Wait, *, full: bool = False) -> RateLimitError:
-        dimension, limit, remaining, needed = wait.dimension, wait.limit, wait.remaining, wait.needed
-        known = math.isfinite(wait.seconds)
-        ahead = lane.line.length
-        short = ""
-        if limit is not None and remaining is not None and needed is not None:
-            short = f" {dimension}: the limit is {limit:,.0f}, {max(0.0, remaining):,.0f} are left, this request needs ~{needed:,.0f}."
-        when = f" Next place in {wait.seconds:.1f} s, {ahead} in line." if known else f" {ahead} in line."
-        why = (
-            "the line is full (max_queue)"
-            if full
-            else f"it would wait longer than {max(0.0, waiter.until - current_time()):.3g} s"
-        )
-        return RateLimitError(
-            f"{self._what(lane.scope)}: {waiter.label} was not sent: {why}.{short}{when} "
-            "Give a longer max_wait, send less at once, or ask the vendor for a higher limit.",
-            provider=self._name,
-            retry_after=wait.seconds if known else None,
-            retry_at=_clock.wall() + wait.seconds if known else None,
-            dimension=dimension or None,
-            limit=limit,
-            remaining=None if remaining is None else max(0.0, remaining),
-            needed=needed,
-            source="pacer",
-            sent=False,
+        return no_place(
+            self._name,
+            lane.scope,
+            wait,
+            ahead=max(0, lane.line.length - 1),
+            patience=waiter.until - current_time(),
+            full=full,
+            wall=_clock.wall(),
         )
 
     def _late(self, lane: Lane, waiter: Waiter) -> Exception:
         """The time is over: for want of a slot, or of the limit."""
-        if self.limit > len(self._held):
-            return self._refusal(lane, waiter, Wait(max(0.0, waiter.looks_at - current_time())))
         now = current_time()
-        longest = sorted((ticket.since, ticket.label) for ticket in self._held)
-        holders = tuple(f"{label} (open {now - since:.1f} s)" for since, label in longest)
-        shown = ", ".join(holders[:3]) + (f" and {len(holders) - 3} more" if len(holders) > 3 else "")
-        return ConcurrencyLimitError(
-            f"{self._what(lane.scope)}: no slot in time, all {self.limit} are held by {shown}. "
-            "Close streams that are no longer read, raise max_requests, or give a longer max_wait.",
-            limit=self.limit,
-            waited=0.0,
-            holders=holders,
-        )
+        if self.limit > len(self._held):
+            return self._refusal(lane, waiter, Wait(max(0.0, waiter.looks_at - now)))
+        held = sorted((ticket.since, ticket.label) for ticket in self._held)
+        waited = round(waiter.until - waiter.since, 3)
+        return no_slot(self._name, self.limit, waited, [(label, now - since) for since, label in held])
 
 
 def _first(lane: Lane) -> tuple[int, int]:

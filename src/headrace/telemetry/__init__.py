@@ -31,12 +31,32 @@ __all__ = (
     "observe",
 )
 
-EventName: TypeAlias = Literal["option_dropped", "content_dropped", "attempt_failed"]
+EventName: TypeAlias = Literal[
+    "option_dropped",
+    "content_dropped",
+    "attempt_failed",
+    "rate_limit_approaching",
+    "rate_limit_released",
+    "request_held",
+    "request_granted",
+    "rate_limited",
+    "limits_learned",
+    "store_degraded",
+    "store_recovered",
+]
 
 _LEVELS: Final[Mapping[EventName, int]] = {
     "option_dropped": logging.WARNING,  # the answer may be another than was asked for
     "content_dropped": logging.INFO,  # by a documented rule, in a conversation that came from another vendor
     "attempt_failed": logging.INFO,  # one call sends another request, as it was asked to
+    "rate_limit_approaching": logging.INFO,
+    "rate_limit_released": logging.DEBUG,
+    "request_held": logging.DEBUG,  # INFO where it waits for more than a second
+    "request_granted": logging.DEBUG,
+    "rate_limited": logging.DEBUG,  # it is raised
+    "limits_learned": logging.DEBUG,
+    "store_degraded": logging.WARNING,
+    "store_recovered": logging.INFO,
 }
 
 
@@ -48,8 +68,12 @@ class Event:
     Attributes:
         name: what kind: "option_dropped", an option that the model or the vendor does not take was left out, as
             `strict_options=False` asks; "content_dropped", a part of a conversation that this vendor cannot carry;
-            "attempt_failed", a request failed before any content and its call asks again, there or elsewhere.
-        provider, model: whose request it is about.
+            "attempt_failed", a request failed before any content and its call asks again, there or elsewhere;
+            "rate_limit_approaching", 80 % of the tightest limit are used, and "rate_limit_released", less than 70 %
+            again; "request_held", one must wait, with the forecast, and "request_granted", it goes, with the real wait;
+            "rate_limited", the vendor refused; "limits_learned", a limit that was unknown or another; "store_degraded",
+            the store that limits are shared through is away, and "store_recovered", it is back.
+        provider, model: whose request it is about. Of limits, `model` is the scope that has them.
         message: the whole in one sentence.
         data: the same as values; each name of event has its own keys.
     """
@@ -82,9 +106,9 @@ def add_hook(hook: Hook) -> Callable[[], None]:
     return remove
 
 
-def emit(event: Event) -> None:
-    """Tell the hooks and the log `headrace`."""
-    _log.log(_LEVELS[event.name], "%s", event.message)
+def emit(event: Event, *, level: int | None = None) -> None:
+    """Tell the hooks and the log `headrace`; `level` in place of the usual one."""
+    _log.log(_LEVELS[event.name] if level is None else level, "%s", event.message)
     for hook in tuple(_hooks):
         try:
             hook(event)

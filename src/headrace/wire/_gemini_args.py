@@ -113,7 +113,7 @@ def _set(home: object, step: str | int, value: object) -> None:
     before = _at(home, step, value)
     if isinstance(before, _Text) and isinstance(value, _Text) and before is not value:
         before.pieces += value.pieces
-    elif isinstance(home, dict):
+    elif isinstance(home, dict):  # noqa: SIM114  # as one condition, mypy takes neither key
         home[step] = value
     elif isinstance(home, list) and isinstance(step, int):
         home[step] = value
