@@ -24,9 +24,7 @@ ALL_MINE: Final = 0.85  # of the limit: with more than this used when it refused
 BACK: Final = 0.95  # of what I had when it refused again
 STEP: Final = 0.02  # of the limit, after CALM windows without a refusal
 CALM: Final = 3
-CALM_GUESS: Final = 10  # the same where the limit itself is a guess
 TINY: Final = 1e-9
-GUESS: Final = 0.98  # of what was let in before a refusal without words
 
 
 class Window(msgspec.Struct):
@@ -99,7 +97,7 @@ class Window(msgspec.Struct):
         """The vendor let no more in, although this was free; `limit` and a delay within the window if it said them."""
         mine = max(1.0, self.used(now))
         if limit is None:
-            self.limit = self.allowed = max(1.0, math.floor(GUESS * min(self.allowed, mine)))
+            self.limit = self.allowed = min(self.allowed, mine)  # what was let in before it, in any phase
             self.spread = True
         else:
             if mine >= ALL_MINE * limit:
@@ -123,5 +121,5 @@ class Window(msgspec.Struct):
         self.calm += passed
         if self.calm >= CALM and self.allowed < self.limit:
             self.allowed = min(self.limit, self.allowed + STEP * self.limit)
-        elif self.calm >= CALM_GUESS and self.spread and not self.phased:
+        elif self.calm >= CALM and self.spread and not self.phased:
             self.limit = self.allowed = self.limit + max(1.0, STEP * self.limit)

@@ -241,8 +241,7 @@ class Model(msgspec.Struct):
                 held += EARLY * bucket.limit * max(0.0, 1 - (now - (self.began or now)) / FADES)
             missing = bucket.missing(charge[measure] + ahead[measure], held)
             if missing > 0 and (worst is None or missing / bucket.rate > worst.seconds):
-                needed = charge[measure] * bucket.inflation
-                worst = Wait(missing / bucket.rate, name, bucket.limit, bucket.level, needed)
+                worst = Wait(missing / bucket.rate, name, bucket.limit, bucket.level, charge[measure])
         for name, window in self.windows.items():
             measure = window.measure
             seconds = window.wait(charge[measure] + ahead[measure], now)
@@ -272,7 +271,7 @@ class Model(msgspec.Struct):
         """Requests that need keep no distance."""
         if self.buckets:
             return FREE if self.pace > 1 else 0
-        return FIRST if self.blind else 0
+        return FIRST if self.blind and not self._told else 0
 
     # ---------------------------------------------------------------- what became of it
 

@@ -123,31 +123,33 @@ class RedisStore:
 
     async def _connect(self) -> str:
         """One connection, from its beginning to its end. Returns why it ended."""
-        address = self._address
+        greeting = CancelScope()
+
+        def greeted(connection: BaseConnection) -> None:
+            greeting.deadline = math.inf
+            self._connection, self._why = connection, ""
+            self._known.set()
+
         try:
             with fail_after(CONNECT):
-                if address.path:
-                    stream: ByteStream = await connect_unix(address.path)
-                elif self._tls is None:
-                    stream = await connect_tcp(address.host, address.port)
-                else:
-                    stream = await connect_tcp(
-                        address.host, address.port, ssl_context=self._tls, tls_standard_compatible=False
-                    )
-            connection = _Connection(stream, address)
-            with CancelScope(deadline=current_time() + GREETING) as scope:
-
-                def greeted(_: BaseConnection) -> None:
-                    scope.deadline = math.inf
-                    self._connection, self._why = connection, ""
-                    self._known.set()
-
-                connection.register_connect_callback(greeted)
+                stream = await self._open()
+            connection = _Connection(stream, self._address)
+            connection.register_connect_callback(greeted)
+            greeting.deadline = current_time() + GREETING
+            with greeting:
                 await connection.run()
-                return "the connection was lost"
-            return f"it took the connection, and said nothing for {GREETING:g} s"
+            why = "the connection was lost"
         except Exception as exc:  # noqa: BLE001  # whatever comes of an answer that is no Redis'
-            return self._words(exc)
+            why = self._words(exc)
+        return f"it took the connection, and said nothing for {GREETING:g} s" if greeting.cancel_called else why
+
+    async def _open(self) -> ByteStream:
+        address = self._address
+        if address.path:
+            return await connect_unix(address.path)
+        if self._tls is None:
+            return await connect_tcp(address.host, address.port)
+        return await connect_tcp(address.host, address.port, ssl_context=self._tls, tls_standard_compatible=False)
 
     # ---------------------------------------------------------------- a call
 

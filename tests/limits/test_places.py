@@ -1,0 +1,304 @@
+"""Places in a pacer: by priority, in order among equals; a waiter that leaves costs nobody a place; words that help."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pytest
+from anyio import CancelScope, create_task_group, current_time, sleep, wait_all_tasks_blocked
+
+from headrace import RateLimitInfo, _clock
+from headrace._types import LimitDimension
+from headrace.errors import ConcurrencyLimitError, RateLimitError, RequestTooLargeError
+from headrace.limits.cost import Cost
+from headrace.limits.pacer import Pacer
+from headrace.limits.policy import RateLimitPolicy
+from headrace.telemetry import Event, add_hook
+
+pytestmark = pytest.mark.virtual
+
+FREE = Cost(0.0)
+T = 1_790_000_000.0
+
+
+@pytest.fixture
+def wall() -> Iterator[None]:
+    """The wall clock stands still, so that what is told is exact."""
+    with _clock.replaced(lambda: T):
+        yield
+
+
+@pytest.fixture
+def told() -> Iterator[list[Event]]:
+    events: list[Event] = []
+    remove = add_hook(events.append)
+    yield events
+    remove()
+
+
+def slots(most: int, **policy: float) -> Pacer:
+    return Pacer(RateLimitPolicy(pace=False, **policy), name="openai", max_requests=most)  # type: ignore[arg-type]  # numbers of the policy
+
+
+def answer(limit: float, left: float, full_in: float, name: str = "requests") -> RateLimitInfo:
+    return RateLimitInfo(dimensions=(LimitDimension(name, limit, left, T + full_in),), observed_at=T, source="headers")
+
+
+# ---------------------------------------------------------------- slots
+
+
+async def test_the_highest_priority_is_served_first_and_equals_in_order() -> None:
+    pacer, order = slots(1), list[str]()
+    first = await pacer.take(FREE, max_wait=0)
+
+    async def wait(label: str, priority: int) -> None:
+        ticket = await pacer.take(FREE, max_wait=60, priority=priority, label=label)
+        order.append(label)
+        pacer.finish(ticket)
+
+    async with create_task_group() as tasks:
+        for label, priority in (("a", 0), ("b", 0), ("urgent", 5), ("c", 0), ("low", -1)):
+            tasks.start_soon(wait, label, priority)
+            await wait_all_tasks_blocked()
+        pacer.finish(first)
+    assert order == ["urgent", "a", "b", "c", "low"]
+    assert (pacer.taken, pacer.waiting) == (0, 0)
+
+
+async def test_a_waiter_waits_as_long_as_it_is_willing_and_names_the_holders() -> None:
+    pacer = slots(2)
+    for label in ("stream openai/big", "stream openai/small"):
+        await pacer.take(FREE, max_wait=0, label=label)
+        await sleep(5)
+    began = current_time()
+    with pytest.raises(ConcurrencyLimitError) as refused:
+        await pacer.take(FREE, max_wait=30)
+    assert current_time() - began == pytest.approx(30)
+    assert (refused.value.limit, refused.value.waited) == (2, 30)
+    assert refused.value.holders == ("stream openai/big (open 40.0 s)", "stream openai/small (open 35.0 s)")
+    assert "openai: no slot within 30 s, all 2 are held by stream openai/big (open 40.0 s)" in str(refused.value)
+    assert pacer.taken == 2
+
+
+async def test_without_patience_there_is_no_wait() -> None:
+    pacer = slots(1)
+    await pacer.take(FREE, max_wait=0)
+    began = current_time()
+    with pytest.raises(ConcurrencyLimitError):
+        await pacer.take(FREE, max_wait=0)
+    assert current_time() == began
+
+
+@pytest.mark.parametrize("granted_first", [True, False])
+async def test_a_cancelled_waiter_costs_nobody_a_place(granted_first: bool) -> None:
+    """The place becomes free and the waiter is cancelled in one step, in both orders."""
+    pacer = slots(1)
+    first = await pacer.take(FREE, max_wait=0)
+    scope = CancelScope()
+
+    async def wait() -> None:
+        with scope:
+            pacer.finish(await pacer.take(FREE, max_wait=60))
+
+    async with create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await wait_all_tasks_blocked()
+        if granted_first:
+            pacer.finish(first)
+        scope.cancel()
+        if not granted_first:
+            pacer.finish(first)
+    await pacer.take(FREE, max_wait=0)
+    assert pacer.taken == 1
+
+
+async def test_closing_a_ticket_twice_is_nothing() -> None:
+    pacer = slots(2)
+    ticket = await pacer.take(FREE, max_wait=0)
+    await pacer.take(FREE, max_wait=0)
+    pacer.cancel(ticket)
+    pacer.finish(ticket)
+    pacer.limited(ticket, RateLimitError("late"))
+    assert pacer.taken == 1
+
+
+def test_there_is_at_least_one_slot() -> None:
+    with pytest.raises(ValueError, match="at least one exchange"):
+        Pacer(max_requests=0)
+
+
+async def test_a_line_that_is_full_refuses_at_once() -> None:
+    pacer = slots(1, max_queue=1)
+    await pacer.take(FREE, max_wait=0)
+    async with create_task_group() as tasks:
+        tasks.start_soon(pacer.take, FREE)
+        await wait_all_tasks_blocked()
+        with pytest.raises(RateLimitError, match=r"the line is full \(max_queue\)") as refused:
+            await pacer.take(FREE)
+        assert not refused.value.sent
+        tasks.cancel_scope.cancel()
+
+
+async def test_one_that_was_refused_stands_where_it_stood(wall: None) -> None:
+    pacer, order = Pacer(max_requests=1), list[str]()
+    first = await pacer.take(FREE, max_wait=0)
+    pacer.sample(first, answer(100, 99, 0.6))
+    pacer.finish(first)
+    refused = await pacer.take(FREE, max_wait=0)
+
+    async def wait() -> None:
+        ticket = await pacer.take(FREE, max_wait=60)
+        order.append("later")
+        pacer.finish(ticket)
+
+    async with create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await wait_all_tasks_blocked()
+        pacer.limited(refused, RateLimitError("slow down", retry_after=5.0))
+        holder = await pacer.take(FREE, max_wait=60, again=refused)
+        order.append("again")
+        await sleep(1)
+        pacer.finish(holder)
+    assert order == ["again", "later"]
+    assert pacer.taken == 0
+
+
+# ---------------------------------------------------------------- limits
+
+
+async def test_the_refusal_names_limit_rest_need_time_and_help(wall: None) -> None:
+    pacer = Pacer(name="openai")
+    ticket = await pacer.take(Cost(1_000.0, 50_000), scope="gpt-x")
+    pacer.sample(ticket, answer(60_000, 9_000, 51, "tokens"))
+    pacer.finish(ticket)
+    with pytest.raises(RateLimitError) as refused:
+        await pacer.take(Cost(1_000.0, 10_000), scope="gpt-x", max_wait=2)
+    error, text = refused.value, str(refused.value)
+    assert text.startswith("openai:gpt-x: no place within 2 s. tokens: ")
+    assert " of 60,000 are left, this request needs ~11," in text
+    assert "Next place in " in text
+    assert "Z), 0 ahead. Nothing was sent" in text
+    assert "Raise max_wait above " in text
+    assert "lower max_tokens" in text
+    assert (error.dimension, error.limit, error.sent, error.source) == ("tokens", 60_000, False, "pacer")
+    assert error.retry_after is not None
+    assert error.retry_at == pytest.approx(T + error.retry_after)
+    assert error.needed is not None
+    assert error.remaining is not None
+    assert error.retry_after >= (error.needed - error.remaining) / 1000
+
+
+async def test_more_than_the_limit_ever_lets_in_is_refused_at_once(wall: None) -> None:
+    pacer = Pacer(name="openai")
+    ticket = await pacer.take(FREE)
+    pacer.sample(ticket, answer(1_000, 1_000, 0, "tokens"))
+    pacer.finish(ticket)
+    with pytest.raises(RequestTooLargeError, match=r"needs ~1,[0-9]{3} tokens, and the limit is 1,000"):
+        await pacer.take(Cost(1_000.0, 500))
+
+
+async def test_who_waits_longer_than_the_caller_can_is_refused_by_the_forecast(wall: None) -> None:
+    """Not after waiting: at once, and again when the forecast grows."""
+    pacer = Pacer(name="openai")
+    ticket = await pacer.take(FREE)
+    pacer.sample(ticket, answer(6, 0, 60))
+    began = current_time()
+    with pytest.raises(RateLimitError):
+        await pacer.take(FREE, deadline=current_time() + 5)
+    assert current_time() == began
+
+
+async def test_a_refusal_keeps_all_away_until_the_vendor_said(wall: None, told: list[Event]) -> None:
+    pacer = Pacer(name="openai")
+    ticket = await pacer.take(FREE, scope="m")
+    pacer.limited(ticket, RateLimitError("slow down", retry_after=7.0, dimension="requests"))
+    assert pacer.snapshot()[0].blocked == pytest.approx(7.0)
+    began = current_time()
+    again = await pacer.take(FREE, scope="m", again=ticket)
+    assert current_time() - began >= 7.0
+    pacer.finish(again)
+    names = [event.name for event in told]
+    assert names[0] == "rate_limited"
+    (held,) = [event for event in told if event.name == "request_held"]
+    assert (held.provider, held.model) == ("openai", "m")
+    assert held.data["seconds"] == pytest.approx(7.0)
+    assert "request_granted" in names
+
+
+async def test_a_wait_of_more_than_a_second_is_a_line_of_the_log(wall: None, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "headrace")
+    pacer = Pacer(name="openai")
+    ticket = await pacer.take(FREE, scope="m")
+    pacer.limited(ticket, RateLimitError("slow down", retry_after=7.0))
+    pacer.finish(await pacer.take(FREE, scope="m", label="stream openai/m"))
+    assert "openai:m: stream openai/m waits 7.0 s (0 ahead)" in caplog.messages
+
+
+async def test_a_limit_that_nears_is_told_once_and_again_when_it_is_free(wall: None, told: list[Event]) -> None:
+    pacer = Pacer(name="openai")
+    for left in (50, 21, 19, 18, 25, 40):
+        ticket = await pacer.take(FREE, scope="m", max_wait=600)
+        pacer.sample(ticket, answer(100, left, 60))
+        pacer.finish(ticket)
+        await sleep(2)
+    kinds = [event.name for event in told if event.name.startswith("rate_limit_")]
+    assert kinds[0] == "rate_limit_approaching"
+    assert kinds == [kinds[i] for i in range(len(kinds)) if i == 0 or kinds[i] != kinds[i - 1]]
+    learned = [event for event in told if event.name == "limits_learned"]
+    assert (learned[0].data["dimension"], learned[0].data["limit"]) == ("requests", 100)
+
+
+async def test_what_is_known_can_be_asked_for(wall: None) -> None:
+    pacer = Pacer(name="openai")
+    assert pacer.rate_limits() == {}
+    ticket = await pacer.take(FREE, scope="m")
+    pacer.sample(ticket, answer(100, 40, 36))
+    (scope,) = pacer.snapshot()
+    assert (scope.scope, scope.flying, scope.waiting, scope.blocked) == ("m", 1, 0, 0.0)
+    assert [(one.name, one.limit, one.left) for one in scope.levels] == [("requests", 100, 40)]
+    info = pacer.rate_limits()["m"]
+    assert (info.limit_requests, info.remaining_requests, info.source, info.observed_at) == (100, 40, "pacer", T)
+    await sleep(12)  # 20 come back
+    assert pacer.rate_limits()["m"].remaining_requests == 60
+    pacer.finish(ticket)
+
+
+async def test_names_of_models_that_are_not_used_are_forgotten() -> None:
+    pacer = Pacer()
+    held = await pacer.take(FREE, scope="held")
+    for number in range(1100):
+        pacer.finish(await pacer.take(FREE, scope=str(number)))
+    scopes = {one.scope for one in pacer.snapshot()}
+    assert len(scopes) <= 1000
+    assert {"held", "1099"} <= scopes
+    pacer.finish(held)
+
+
+async def test_what_was_never_sent_comes_back_whole(wall: None) -> None:
+    pacer = Pacer(name="openai")
+    ticket = await pacer.take(FREE)
+    pacer.sample(ticket, answer(100, 99, 0.6))
+    before = pacer.snapshot()[0].levels[0].left
+    taken = await pacer.take(FREE)
+    assert pacer.snapshot()[0].levels[0].left == pytest.approx(before - 1, abs=0.01)
+    pacer.cancel(taken)
+    assert pacer.snapshot()[0].levels[0].left == pytest.approx(before, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"max_wait": -1.0}, "max_wait is -1.0"),
+        ({"max_wait": math.nan}, "max_wait is nan"),
+        ({"max_queue": -1}, "max_queue is -1"),
+        ({"share": 0.0}, "share is 0.0"),
+        ({"share": 1.5}, "share is 1.5"),
+        ({"limits": {"requests": 0}}, "the limit of requests is 0"),
+        ({"limits": {"wishes": 3}}, "there is no limit called 'wishes'"),
+        ({"on_store_failure": "panic"}, "on_store_failure is 'panic'"),
+    ],
+)
+def test_a_policy_that_cannot_be_is_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RateLimitPolicy(**given)  # type: ignore[arg-type]  # what is wrong with it is the test
