@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from anyio import create_task_group, sleep
+from anyio import create_task_group, fail_after, sleep
 
-from headrace import AIGateway, AIMessage, GenerationConfig, StreamInterruptedError
-from headrace.errors import CallerError, ConnectionFailedError, MissingKeyError
+from headrace import AIGateway, AIMessage, Budget, GenerationConfig, StreamInterruptedError
+from headrace.errors import BudgetExceededError, CallerError, ConnectionFailedError, MissingKeyError, RateLimitError
 from headrace.gateway import get_gateway
 from headrace.providers.anthropic import AnthropicProvider
 from headrace.providers.gemini import GeminiProvider
 from headrace.providers.grok import GrokProvider
 from headrace.providers.openai import OpenAIProvider
-from headrace.simulator import Script, Simulator, faults
+from headrace.simulator import Limits, Script, Simulator, Tokens, faults
+from headrace.telemetry import Event
 from headrace.testing import assert_idle
 
 CLASSES = {"anthropic": AnthropicProvider, "openai": OpenAIProvider, "gemini": GeminiProvider, "grok": GrokProvider}
@@ -188,3 +189,55 @@ async def test_assert_idle_names_what_is_open() -> None:
                     await assert_idle(subject, within=0.0)
         await assert_idle(provider)
         await assert_idle(stream)
+
+
+async def test_limits_are_seen_across_all_providers_as_they_change() -> None:
+    limits = {"openai": Limits(requests=50, tokens=60_000), "anthropic": Limits(requests=40)}
+    async with Simulator(limits=limits) as sim, gateway_to(sim) as gateway:
+        watch = gateway.watch_limits(every=0.01)
+        with fail_after(5):
+            assert not any((await anext(watch)).values())
+            await gateway.generate("hi", provider="openai")
+            seen = await anext(watch)
+            assert {name for name, models in seen.items() if models} == {"openai"}
+            (info,) = seen["openai"].values()
+            assert (info.limit_requests, info.limit_tokens, info.source) == (50, 60_000, "pacer")
+            await gateway.generate("hi", provider="anthropic")
+            while not (seen := await anext(watch))["anthropic"]:
+                pass
+        assert gateway.limits()["anthropic"].keys() == seen["anthropic"].keys()
+    with pytest.raises(StopAsyncIteration):
+        await anext(watch)
+
+
+async def test_the_hook_of_a_gateway_hears_of_its_own_providers_only_while_it_is_open() -> None:
+    heard: list[Event] = []
+    async with Simulator(limits={"openai": Limits(requests=5)}) as sim:
+        gateway = AIGateway(OpenAIProvider("k", base_url=sim.base_url("openai")), on_rate_limit=heard.append)
+        async with gateway, AnthropicProvider("k", base_url=sim.base_url("anthropic")) as stranger:
+            await gateway.generate("hi")
+            await stranger.generate("hi")
+            with pytest.raises(RateLimitError):
+                for _ in range(5):
+                    await gateway.generate("hi", GenerationConfig(max_wait=0))
+            sim.play("openai", Script(fault=faults.Refuse(status=429)))
+        told = len(heard)
+        async with OpenAIProvider("k", base_url=sim.base_url("openai")) as later:
+            with pytest.raises(RateLimitError):
+                await later.generate("hi")
+    assert {event.provider for event in heard} == {"openai"}
+    assert "limits_learned" in {event.name for event in heard}
+    assert len(heard) == told
+
+
+async def test_a_budget_refuses_before_the_request_and_usage_is_summed_up() -> None:
+    async with Simulator() as sim:
+        provider = OpenAIProvider("k", base_url=sim.base_url("openai"))
+        async with AIGateway(provider, budget=Budget(tokens=40)) as gateway:
+            sim.play("openai", Script(text="One.", usage=Tokens(prompt=30, completion=12)))
+            await gateway.generate("hi")
+            with pytest.raises(BudgetExceededError, match="42"):
+                await gateway.generate("hi")
+            assert sim.requests == 1
+            total = gateway.get_usage_summary().total
+            assert (total.requests, total.prompt_tokens.known, total.completion_tokens.known) == (1, 30, 12)

@@ -14,6 +14,9 @@ from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
+from anyio import sleep
+from anyio.lowlevel import checkpoint
+
 from ._budget import Budget
 from ._figures import UsageSummary
 from ._prices import Prices
@@ -38,6 +41,7 @@ from .streaming.attempts import Candidate, Route
 from .streaming.host import Host
 from .streaming.pump import Plan
 from .streaming.stream import ChatStream
+from .telemetry import Event, Hook, add_hook
 
 __all__ = (
     "AICapability",
@@ -54,6 +58,18 @@ __all__ = (
 )
 
 DEFAULT: Final = FallbackPolicy()
+LIMIT_EVENTS: Final = frozenset(
+    {
+        "rate_limit_approaching",
+        "rate_limit_released",
+        "request_held",
+        "request_granted",
+        "rate_limited",
+        "limits_learned",
+        "store_degraded",
+        "store_recovered",
+    }
+)
 
 
 class AIGateway:
@@ -77,6 +93,8 @@ class AIGateway:
         fallback: when another provider is asked; None asks nobody else.
         budget: what may be spent; a call is refused once it is (`BudgetExceededError`).
         prices: the caller's prices, over the public lists (extra `prices`); see `Ledger`.
+        on_rate_limit: called with each `telemetry.Event` of its providers' limits while the gateway is open. It must
+            not block; what it raises is logged and dropped.
     """
 
     def __init__(
@@ -85,11 +103,13 @@ class AIGateway:
         fallback: FallbackPolicy | None = DEFAULT,
         budget: Budget | None = None,
         prices: Prices | None = None,
+        on_rate_limit: Hook | None = None,
     ) -> None:
         self._providers: dict[str, tuple[int, BaseProvider]] = {}
         self._default: str | None = None
         self._fallback = fallback
         self._ledger = Ledger(budget=budget, prices=prices)
+        self._on_rate_limit, self._unhook = on_rate_limit, _nothing
         self._door: Door | None = None
         self._was_open = False
         for provider in providers:
@@ -168,6 +188,8 @@ class AIGateway:
             await door.__aexit__(type(exc), exc, exc.__traceback__)  # noqa: ASYNC102  # shielded there
             raise
         self._door, _current = door, self
+        if self._on_rate_limit is not None:
+            self._unhook = add_hook(self._tell)
         return self
 
     async def __aexit__(
@@ -175,6 +197,7 @@ class AIGateway:
     ) -> None:
         global _current  # noqa: PLW0603  # as above
         door, self._door = self._door, None
+        self._unhook()
         if _current is self:
             _current = None
         if door is not None:
@@ -303,6 +326,19 @@ class AIGateway:
         """The limits as they stand now, by provider and model: what has been learned so far, extrapolated to now."""
         return {name: provider.rate_limits() for name, (_, provider) in self._providers.items()}
 
+    def watch_limits(self, *, every: float = 0.5) -> LimitsWatch:
+        """
+        The same as an async stream: at once, and then the latest values whenever they have changed.
+
+        Args:
+            every: seconds between two looks; what changes in between is told once.
+        """
+        return LimitsWatch(self, every)
+
+    def _tell(self, event: Event) -> None:
+        if self._on_rate_limit is not None and event.name in LIMIT_EVENTS and event.provider in self._providers:
+            self._on_rate_limit(event)
+
     # ---------------------------------------------------------------- who is asked
 
     def _named(self, provider: str | None, model: str | None) -> tuple[BaseProvider | None, str | None]:
@@ -391,6 +427,33 @@ class AIGateway:
             await opening()
 
 
+class LimitsWatch:
+    """See `AIGateway.watch_limits`. Ends when the gateway is closed; holds nothing, so it can be left anywhere."""
+
+    def __init__(self, gateway: AIGateway, every: float) -> None:
+        self._gateway, self._every = gateway, every
+        self._last: object = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Mapping[str, Mapping[str, RateLimitInfo]]:
+        while self._gateway._door is not None:
+            limits = self._gateway.limits()
+            seen = {
+                (provider, model, one.name): (one.limit, int(one.remaining or 0))
+                for provider, models in limits.items()
+                for model, info in models.items()
+                for one in info.dimensions
+            }
+            if seen != self._last:
+                self._last = seen
+                await checkpoint()
+                return limits
+            await sleep(self._every)
+        raise StopAsyncIteration
+
+
 _current: AIGateway | None = None
 
 
@@ -404,6 +467,10 @@ def get_gateway() -> AIGateway:
     if _current is None:
         raise RuntimeError("no gateway is open: `async with AIGateway(...)` around the program")
     return _current
+
+
+def _nothing() -> None:
+    """For a gateway that tells nobody."""
 
 
 def _needed(messages: Sequence[AIMessage], config: GenerationConfig) -> frozenset[AICapability]:

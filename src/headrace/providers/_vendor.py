@@ -171,7 +171,7 @@ class VendorProvider(BaseProvider):
         key = self._key if self._key is not None else self._environment_key()
         text = key.reveal() if isinstance(key, Secret) else ""
         mark = blake2b(text.encode(), digest_size=8, person=b"headrace").hexdigest() if text else "-"
-        return f"{urlsplit(self.base_url).netloc}:{mark}"
+        return f"{self.base_url.partition('://')[2]}:{mark}"
 
     async def _current_key(self) -> Secret | None:
         """The key for the next request; None where there is none and none is needed."""
