@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 NOT_ASKED := ASYNC106,ASYNC127,ASYNC900,ASYNC910,ASYNC911,ASYNC912,ASYNC913
 .DEFAULT_GOAL := help
 SECONDS ?= 120
-.PHONY: help install demo test lint format type pytest cov fuzz bench reference sim clean
+.PHONY: help install demo test lint format type pytest cov fuzz bench soak reference sim clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -51,6 +51,9 @@ cov: $(STAMP) ## branch coverage of the tests
 fuzz: $(STAMP) ## hostile input to every decoder for SECONDS=120; what breaks one is kept in .fuzz
 	@$(BIN)/python -m pip install --quiet --only-binary atheris --group fuzz || echo "there is no atheris for this Python"
 	$(BIN)/python -m tests.fuzz $(SECONDS)
+
+soak: $(STAMP) ## a thousand streams at once that break, end and are left: two minutes
+	$(BIN)/python -m benchmarks.soak
 
 bench: $(STAMP) ## the measurements; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks

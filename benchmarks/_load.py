@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
 import anyio
 from anyio import create_task_group, current_time, move_on_after, sleep
+from tests.loops import VIRTUAL
 
 from headrace import _clock
 from headrace._types import RateLimitInfo, Usage
@@ -24,12 +25,11 @@ from headrace.limits.dialects import DIALECTS
 from headrace.limits.headers import parse
 from headrace.limits.pacer import Pacer
 from headrace.limits.policy import RateLimitPolicy
-from headrace.limits.store import MemoryStore, StoreError, Stored
-from tests.loops import VIRTUAL
+from headrace.limits.store import MemoryStore, Stored, StoreError
 
 from ._world import EPOCH, Answer, Request, Vendor, VendorMaker, load
 
-__all__ = ("Client", "Figures", "Paced", "Run")
+__all__ = ("Client", "FarStore", "Figures", "Paced", "Run", "reported")
 
 LONGEST = 7200.0  # seconds a run may take
 
@@ -104,7 +104,7 @@ class Paced(Client):
                 if answer.status == 200:
                     pacer.sample(ticket, info)
                     await self.vendor.read(request, answer)
-                    pacer.finish(ticket, _usage(request))
+                    pacer.finish(ticket, reported(request.prompt, request.output))
                     return
             except BaseException:
                 pacer.finish(ticket)
@@ -112,11 +112,12 @@ class Paced(Client):
             pacer.limited(ticket, _error(answer, info))
 
 
-def _usage(request: Request) -> Usage:
+def reported(prompt: int, output: int) -> Usage:
+    """What a vendor tells at the end."""
     return {
-        "prompt_tokens": request.prompt,
-        "completion_tokens": request.output,
-        "total_tokens": request.prompt + request.output,
+        "prompt_tokens": prompt,
+        "completion_tokens": output,
+        "total_tokens": prompt + output,
         "cached_tokens": None,
         "cache_write_tokens": None,
         "reasoning_tokens": None,
@@ -164,9 +165,10 @@ class Run:
     """
     A load and the world it meets.
 
-    `arrivals` requests a second come at random, None: all at once. `bias` multiplies the clients' guesses of prompts;
-    `quits` is the part of the requests that is given up while it waits. `beside` disturbs the vendor. Answers are
-    not streamed unless `streams`: then the headers are as old as the answer is long, which is the hard case.
+    `arrivals` requests a second come at random, None: all at once, but for the first `trickle` of them, which come
+    every 20 s. `bias` multiplies the clients' guesses of prompts; `quits` is the part of the requests that is given up
+    while it waits. `beside` disturbs the vendor. Answers are not streamed unless `streams`: then the headers are as
+    old as the answer is long, which is the hard case.
     """
 
     vendor: VendorMaker
@@ -179,9 +181,10 @@ class Run:
     limits: Mapping[str, float] | None = None
     bias: float = 1.0
     arrivals: float | None = None
+    trickle: int = 0
     quits: float = 0.0
     streams: bool = False
-    beside: Callable[[Vendor], Awaitable[None]] | None = None
+    beside: Callable[[Vendor], Coroutine[object, object, None]] | None = None
 
     def go(self, seed: int, backend: str = "asyncio") -> Figures:
         """Run it in virtual time."""
@@ -208,12 +211,18 @@ class Run:
             with move_on_after(LONGEST):
                 async with create_task_group() as tasks:
                     for request in requests:
-                        await sleep(1e-4 if self.arrivals is None else rng.expovariate(self.arrivals))
+                        await sleep(self._gap(request, rng))
                         request.submitted = current_time()
                         patience = rng.uniform(1, 300) if rng.random() < self.quits else math.inf
                         tasks.start_soon(self._send, clients[request.process], request, patience)
             beside.cancel_scope.cancel()
         return self._judge(vendor, [request for request in requests if not request.quit], store)
+
+    def _gap(self, request: Request, rng: random.Random) -> float:
+        """Seconds before it comes."""
+        if self.arrivals is not None:
+            return rng.expovariate(self.arrivals)
+        return 20.0 if request.number < self.trickle else 1e-4
 
     async def _send(self, client: Client, request: Request, patience: float) -> None:
         with move_on_after(patience) as scope:

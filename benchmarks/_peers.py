@@ -16,13 +16,13 @@ from anyio import Lock, current_time, sleep
 from headrace import _clock
 
 from ._load import Client, FarStore, Run
-from ._world import AnthropicLike, Answer, GeminiLike, OpenAILike, Request, Vendor
+from ._world import Answer, AnthropicLike, GeminiLike, OpenAILike, Request, Vendor
 
 __all__ = ("PEERS",)
 
 
 class Sdk(Client):
-    """The official SDKs as shipped: 2 retries, retry-after honoured, else 0.5 s doubled up to 8 s, less 25 % at most."""
+    """The official SDKs as shipped: 2 retries, after what retry-after says, else 0.5 s doubled up to 8, less 25 %."""
 
     retries: float = 2
 
@@ -52,12 +52,13 @@ class Below20(Client):
 
     async def send(self, request: Request) -> None:
         while True:
-            while (left := self.until - current_time()) > 0:
+            while (left := self.until - current_time()) > 0:  # noqa: ASYNC110  # others may put it off
                 await sleep(left)
             answer = await self.vendor.call(request)
             for limit in self.told(answer).dimensions:
-                known = limit.remaining is not None and limit.limit is not None and limit.reset_at is not None
-                if known and limit.remaining < 0.2 * limit.limit:
+                if limit.remaining is None or limit.limit is None or limit.reset_at is None:
+                    continue
+                if limit.remaining < 0.2 * limit.limit:
                     self.until = max(self.until, current_time() + limit.reset_at - _clock.wall())
             if answer.status == 200:
                 return
@@ -77,7 +78,7 @@ class TypedIn(Client):
         charge = self.charge(request)
         while True:
             async with self.line:
-                while (wait := self.missing(charge)) > 0:
+                while (wait := self.missing(charge)) > 0:  # noqa: ASYNC110  # nobody else adds to it
                     await sleep(wait + 1e-4)
                 for name, amount in charge.items():
                     self.levels[name] -= amount

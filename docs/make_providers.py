@@ -110,7 +110,8 @@ class Probe(NamedTuple):
         return f"{self.label}: {self.kind}" if self.kind else self.label
 
 
-EVERYWHERE: Final = ("model", "stream", "extra", "priority", "max_wait", "max_attempts", "deadlines")  # no format's business
+# No format's business.
+EVERYWHERE: Final = ("model", "stream", "extra", "priority", "max_wait", "max_attempts", "deadlines")
 LOOK: Final = Tool("look", "Look.")
 SCHEMA: Final = {
     "type": "object",

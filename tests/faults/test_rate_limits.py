@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from headrace import GenerationConfig, RateLimitInfo
-from headrace.errors import RateLimitError
+from headrace.errors import QuotaExceededError, RateLimitError
 from headrace.providers.base import BaseProvider
 from headrace.simulator import Limits, Script, Simulator
 
@@ -98,6 +98,19 @@ async def test_an_empty_bucket_says_what_ran_out_and_when_to_come_back(vendor: s
         assert error.rate_limit == RateLimitInfo()
     else:
         assert (error.rate_limit.limit_requests, error.rate_limit.remaining_requests) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "limits", [Limits(requests_day=1), Limits(requests=0), Limits(tokens=0)], ids=["day", "none", "no tokens"]
+)
+async def test_waiting_does_not_help_against_a_day_of_gemini_or_a_limit_of_nothing(limits: Limits) -> None:
+    async with Simulator(limits={"gemini": limits}) as sim:
+        async with PROVIDERS["gemini"]("k", base_url=sim.base_url("gemini"), limits=UNPACED) as provider:
+            for _ in range(limits.requests_day or 0):
+                await provider.chat(MESSAGES)
+            with pytest.raises(QuotaExceededError) as caught:
+                await provider.chat(MESSAGES)
+    assert (caught.value.status, caught.value.retryable, caught.value.retry_after) == (429, False, None)
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "plain"])

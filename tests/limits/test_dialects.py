@@ -30,7 +30,7 @@ def dimensions(info: RateLimitInfo) -> dict[str, tuple[float | None, float | Non
     }
 
 
-def test_groq_s_resets_are_go_durations_with_the_noise_of_a_float() -> None:
+def test_groq_s_requests_are_a_day_s_and_its_resets_are_go_durations_with_the_noise_of_a_float() -> None:
     headers = {
         "x-ratelimit-limit-requests": "14400",
         "x-ratelimit-limit-tokens": "6000",
@@ -39,7 +39,9 @@ def test_groq_s_resets_are_go_durations_with_the_noise_of_a_float() -> None:
         "x-ratelimit-reset-requests": "2m59.999999999s",
         "x-ratelimit-reset-tokens": "8.000000001s",
     }
-    assert numbers(read("groq", headers)) == (14400, 14370, 6000, 5200, 180.0)
+    info = read("groq", headers)
+    assert numbers(info) == (14400, 14370, 6000, 5200, 180.0)
+    assert dimensions(info) == {"requests_day": (14400.0, 14370.0, 180.0), "tokens_minute": (6000.0, 5200.0, 8.0)}
 
 
 def test_azure_s_resets_are_bare_seconds() -> None:

@@ -50,7 +50,9 @@ def test_openai() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["tokens_usage_based", "tokens-usage-based", "input-images", "project-tokens"])
+@pytest.mark.parametrize(
+    "name", ["tokens_usage_based", "tokens-usage-based", "input-images", "project-requests", "project-tokens"]
+)
 def test_openai_has_more_dimensions(name: str) -> None:
     info = read(
         "openai",
@@ -107,13 +109,45 @@ def test_anthropic_without_the_sum_of_tokens_tells_the_input_s(dialect: str) -> 
     assert (info.limit_tokens, info.remaining_tokens) == (4000000, 3999000)
 
 
-def test_anthropic_s_priority_tier_is_a_dimension_of_its_own() -> None:
-    info = read(
-        "anthropic",
-        {"anthropic-priority-input-tokens-limit": "10000", "anthropic-priority-input-tokens-remaining": "9618"},
-    )
-    assert info.dimensions == (LimitDimension("priority_input_tokens", 10000.0, 9618.0),)
+@pytest.mark.parametrize("tier", ["priority", "fast"])
+@pytest.mark.parametrize("tokens", ["input", "output"])
+def test_anthropic_s_other_tiers_are_dimensions_of_their_own(tier: str, tokens: str) -> None:
+    name = f"anthropic-{tier}-{tokens}-tokens"
+    info = read("anthropic", {f"{name}-limit": "10000", f"{name}-remaining": "9618"})
+    assert info.dimensions == (LimitDimension(f"{tier}_{tokens}_tokens", 10000.0, 9618.0),)
     assert (info.limit_tokens, info.limit_requests, info.reset_time) == (0, 0, None)
+
+
+@pytest.mark.parametrize("dialect", ["anthropic", "any"])
+def test_a_subscription_tells_the_share_that_is_used_of_five_hours_and_of_a_week(dialect: str) -> None:
+    headers = {
+        "anthropic-ratelimit-unified-status": "allowed_warning",
+        "anthropic-ratelimit-unified-5h-status": "allowed",
+        "anthropic-ratelimit-unified-5h-utilization": "0.25",
+        "anthropic-ratelimit-unified-5h-reset": "1790009000",
+        "anthropic-ratelimit-unified-7d-utilization": "1.03",
+        "anthropic-ratelimit-unified-7d-reset": "1790400000",
+        "anthropic-ratelimit-unified-7d-sonnet-utilization": "0",
+        "anthropic-ratelimit-unified-representative-claim": "five_hour",
+    }
+    info = read(dialect, headers)
+    assert info.dimensions == (
+        LimitDimension("unified_5h", 1.0, 0.75, NOW + 9000),
+        LimitDimension("unified_7d", 1.0, 0.0, NOW + 400_000),
+        LimitDimension("unified_7d_sonnet", 1.0, 1.0),
+    )
+    assert (info.limit_requests, info.limit_tokens, info.reset_time) == (0, 0, NOW + 9000)
+    assert info.pressure(NOW) == 1.0
+
+
+@pytest.mark.parametrize("value", ["42", "-0.1", "nan", "much", "1e30"])
+def test_what_is_no_share_is_unknown(value: str) -> None:
+    headers = {
+        "anthropic-ratelimit-unified-5h-utilization": value,
+        "anthropic-ratelimit-unified-5h-reset": "1790009000",
+    }
+    info, skipped = parse(headers, DIALECTS["anthropic"], now=NOW)
+    assert (info, skipped) == (RateLimitInfo(), ("anthropic-ratelimit-unified-5h-utilization",))
 
 
 def test_grok_tells_no_resets() -> None:
@@ -142,6 +176,32 @@ def test_gemini_tells_nothing() -> None:
 def test_an_unknown_server_may_speak_any_of_them(headers: dict[str, str]) -> None:
     own = "openai" if headers is OPENAI else "anthropic"
     assert read("any", headers) == read(own, headers)
+
+
+# ---------------------------------------------------------------- whose clock
+
+
+AHEAD = "Mon, 21 Sep 2026 14:15:20 GMT"  # NOW is 14:13:20
+
+
+@pytest.mark.parametrize(
+    ("date", "told", "at"),
+    [
+        (AHEAD, "2026-09-21T14:15:50Z", NOW + 30),
+        (AHEAD, "1790000150", NOW + 30),
+        (AHEAD, "30s", NOW + 30),
+        (AHEAD, "30", NOW + 30),
+        ("Mon, 21 Sep 2026 14:13:18 GMT", "2026-09-21T14:13:50Z", NOW + 30),  # two seconds on its way
+        ("Sun, 21 Sep 1986 14:13:20 GMT", "1986-09-21T14:13:50Z", NOW + 30),
+        ("in a while", "2026-09-21T14:13:50Z", NOW + 30),
+        ("", "2026-09-21T14:13:50Z", NOW + 30),
+    ],
+    ids=["date", "epoch", "duration", "seconds", "near", "far", "words", "empty"],
+)
+def test_a_moment_is_told_by_the_vendor_s_clock(date: str, told: str, at: float) -> None:
+    info = read("openai", OPENAI | {"Date": date, "x-ratelimit-reset-requests": told})
+    assert info.reset_time == at
+    assert info.observed_at == NOW
 
 
 # ---------------------------------------------------------------- what is missing
@@ -214,17 +274,34 @@ def test_which_reset_is_the_reset(resets: dict[str, str], at: float | None) -> N
         "1" * 99,
     ],
 )
-@pytest.mark.parametrize(
-    ("name", "remaining"), [("x-ratelimit-limit-requests", 4999), ("x-ratelimit-remaining-requests", 0)]
-)
-def test_a_count_that_says_nothing_is_skipped_and_named(name: str, remaining: int, value: str) -> None:
+@pytest.mark.parametrize("name", ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"])
+def test_a_count_that_says_nothing_is_skipped_and_named(name: str, value: str) -> None:
     info, skipped = parse(OPENAI | {name: value}, DIALECTS["openai"], now=NOW)
     assert skipped == (name,)
     assert (info.limit_tokens, info.remaining_tokens) == (160000, 159970)
-    assert (info.limit_requests, info.remaining_requests) == (0, remaining)
+    assert (info.limit_requests, info.remaining_requests) == (0, 0)
 
 
-@pytest.mark.parametrize("value", ["-1", "", "soon", "1e15", "-3s", "2026-13-45T00:00:00Z", "99999-01-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "-1",
+        "",
+        "soon",
+        "1e15",
+        "1e30",
+        "nan",
+        "9223372036854775807",
+        "-3s",
+        "400000000",  # more than twelve years
+        "100000h0m0s",
+        "2126-09-21T13:33:20Z",
+        "1926-09-21T13:33:20Z",
+        "0001-01-01T00:00:00Z",
+        "2026-13-45T00:00:00Z",
+        "99999-01-01T00:00:00Z",
+    ],
+)
 def test_a_reset_that_says_nothing_is_skipped_and_named(value: str) -> None:
     info, skipped = parse(OPENAI | {"x-ratelimit-reset-requests": value}, DIALECTS["openai"], now=NOW)
     assert skipped == ("x-ratelimit-reset-requests",)
@@ -235,15 +312,22 @@ def test_a_reset_that_says_nothing_is_skipped_and_named(value: str) -> None:
 def test_a_server_that_does_not_count_says_minus_one() -> None:
     headers = {"x-ratelimit-limit-tokens": "-1", "x-ratelimit-remaining-tokens": "-1", "x-ratelimit-reset-tokens": "0"}
     info, skipped = parse(headers, DIALECTS["anthropic"], now=NOW)
-    assert skipped == ("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens")
-    assert (info.limit_tokens, info.remaining_tokens, info.dimensions) == (0, 0, ())
+    assert (info, skipped) == (RateLimitInfo(), ("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens"))
 
 
-def test_a_limit_of_nothing_is_no_limit() -> None:
-    info, skipped = parse(
-        {"x-ratelimit-limit-tokens": "0", "x-ratelimit-remaining-tokens": "0"}, DIALECTS["openai"], now=NOW
-    )
-    assert (info.limit_tokens, info.dimensions, skipped) == (0, (), ("x-ratelimit-limit-tokens",))
+@pytest.mark.parametrize("limit", ["-1", "0", "9223372036854775807"])
+def test_of_a_limit_that_is_none_neither_rest_nor_reset_is_told(limit: str) -> None:
+    headers = {
+        "x-ratelimit-limit-tokens": limit,
+        "x-ratelimit-remaining-tokens": "0",
+        "x-ratelimit-reset-tokens": "60",
+        "x-ratelimit-limit-requests": "20",
+        "x-ratelimit-remaining-requests": "19",
+    }
+    info, skipped = parse(headers, DIALECTS["azure"], now=NOW)
+    assert (info.limit_tokens, info.remaining_tokens, info.reset_time) == (0, 0, None)
+    assert info.dimensions == (LimitDimension("requests", 20.0, 19.0),)
+    assert skipped == ("x-ratelimit-limit-tokens",)
 
 
 def test_only_broken_values_tell_nothing() -> None:

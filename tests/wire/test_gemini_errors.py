@@ -79,6 +79,9 @@ def quota(quota_id: str, value: str = "20", delay: str = "34.4s") -> str:
             errors.QuotaExceededError,
             False,
         ),
+        (429, body(429, "RESOURCE_EXHAUSTED", "* metric: x, limit: 0\nRetry in 9s."), errors.QuotaExceededError, False),
+        (429, body(429, "RESOURCE_EXHAUSTED", "* metric: x, limit: 0"), errors.QuotaExceededError, False),
+        (429, body(429, "RESOURCE_EXHAUSTED", "* metric: x, limit: 05"), errors.RateLimitError, True),
         (500, body(500, "INTERNAL"), errors.ServerError, True),
         (503, body(503, "UNAVAILABLE"), errors.OverloadedError, True),
         (504, body(504, "DEADLINE_EXCEEDED"), errors.ServerError, True),
@@ -111,6 +114,23 @@ def test_a_rate_limit_says_which_one_and_until_when(quota_id: str, dimension: st
     assert (error.dimension, error.limit) == (dimension, 20 if dimension else None)
     assert (error.retry_after, error.retry_at, error.source) == (34.4, 1034.4, "body")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_of_several_quotas_a_daily_one_decides_and_else_the_first_is_named() -> None:
+    minute = {"quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier", "quotaValue": "5"}
+    tokens = {"quotaId": "GenerateContentInputTokensPerModelPerMinute-FreeTier", "quotaValue": "250000"}
+    day = {"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier", "quotaValue": "20"}
+
+    def told(*violations: dict[str, str]) -> errors.ProviderError:
+        text = body(429, "RESOURCE_EXHAUSTED", QuotaFailure={"violations": violations}, RetryInfo={"retryDelay": "9s"})
+        return CODEC.decode_error(429, {}, text, now=0.0)
+
+    rate = told(minute, tokens)
+    assert isinstance(rate, errors.RateLimitError)
+    assert (rate.dimension, rate.limit, rate.retry_after) == ("requests", 5, 9.0)
+    for quota in (told(minute, day), told(day, minute)):
+        assert isinstance(quota, errors.QuotaExceededError)
+        assert (quota.retry_after, quota.retryable) == (None, False)
 
 
 def test_the_text_says_limit_code_and_what_next() -> None:

@@ -28,19 +28,27 @@ class LimitDimension:
 
     def left(self, told_at: float, now: float) -> float | None:
         """
-        How much is left at `now`, as buckets refill: evenly, to be whole at `reset_at`. None if that is unknown.
+        How much is left at `now`, as buckets refill: evenly, to be whole at `reset_at`. None if that is unsaid.
 
         Args:
             told_at: Unix seconds when it was told.
-            now: Unix seconds.
+            now: Unix seconds; a clock that was put back stands still at `told_at`.
         """
-        if self.remaining is None or not self.limit:
-            return None
-        if self.reset_at is None or now <= told_at:
+        if self.remaining is None or self.limit is None or self.reset_at is None:
             return self.remaining
+        now = max(now, told_at)
         if now >= self.reset_at:
             return self.limit
         return self.remaining + (self.limit - self.remaining) * (now - told_at) / (self.reset_at - told_at)
+
+    def wait(self, amount: float, told_at: float, now: float) -> float | None:
+        """Seconds from `now` until `amount` is free; None if it will never be, or if that is unknown."""
+        left = self.left(told_at, now)
+        if left is not None and amount <= left:
+            return 0.0
+        if left is None or self.limit is None or self.reset_at is None or amount > self.limit:
+            return None
+        return (amount - left) / (self.limit - left) * (self.reset_at - max(now, told_at))
 
 
 @dataclass(slots=True)
@@ -108,25 +116,23 @@ class RateLimitInfo:
             now: Unix seconds; the present by default.
 
         Returns:
-            None where it cannot be told: the limit or its reset is unknown, or is smaller than what is asked.
+            None for two reasons. It is unknown: no dimension counts what is asked, or one that has too little left
+            told no reset. Or it is never: more is asked than a limit holds when it is full.
         """
         at = _clock.wall() if now is None else now
         told_at = at if self.observed_at is None else self.observed_at
-        longest: float | None = None
-        for one in self.dimensions:
-            needed = requests if "requests" in one.name else tokens if "tokens" in one.name else 0
-            left = one.left(told_at, at)
-            if not needed or left is None or one.limit is None:
+        longest = 0.0
+        for word, amount in (("requests", requests), ("tokens", tokens)):
+            if not amount:
                 continue
-            if needed <= left:
-                longest = max(longest or 0.0, 0.0)
-            elif one.reset_at is None or needed > one.limit:
+            told = [one for one in self.dimensions if word in one.name.partition(":")[0] and one.remaining is not None]
+            if not told:
                 return None
-            else:
-                share = (needed - left) / (one.limit - left)
-                longest = max(longest or 0.0, share * (one.reset_at - at))
-        if longest is None and not requests and not tokens:
-            return 0.0
+            for one in told:
+                wait = one.wait(amount, told_at, at)
+                if wait is None:
+                    return None
+                longest = max(longest, wait)
         return longest
 
     @property

@@ -26,7 +26,6 @@ RESERVE_SHARED: Final = 0.10  # the same when others take from it, whose next re
 RESERVE_MOST: Final = 0.40
 SHARED_FROM: Final = 1.05  # inflation above which others are assumed
 DEAD: Final = 0.02  # of the limit: a difference below this is no sign of others
-FULL: Final = 0.985  # of the limit: a bucket that overflows hides what was taken
 FAIR: Final = 0.16  # pull towards equal shares, else whoever came first keeps all
 INFLATION_MOST: Final = 50.0
 MOMENT: Final = 0.2  # seconds in which requests may overtake each other on the way
@@ -176,10 +175,13 @@ class Bucket(msgspec.Struct):
             passed, mine = sent_at - at, sent - sent_before
             if passed < 0:
                 return
-            dropped = before - remaining + self.rate * passed if remaining < FULL * self.limit else mine
+            content = before + self.rate * passed
+            foreign = min(self.limit, content) - remaining - mine
+            if content > self.limit:  # it may have overflowed in between, and that hides what was taken
+                foreign = max(0.0, foreign)
             fade = math.exp(-passed / (WAVE_LATE if self.is_late else WAVE))
             self.mine = self.mine * fade + mine
-            self.others = self.others * fade + dropped - mine
+            self.others = self.others * fade + foreign
             others = max(0.0, self.others - self._dead)
             if others > 0:
                 share = max(0.0, self.mine) / (max(0.0, self.mine) + others) * (1 - FAIR) + FAIR / 2
@@ -194,8 +196,11 @@ class Bucket(msgspec.Struct):
         if not told.full_in or used < (SEEN if told.exact else 0.5 * told.limit):
             return
         span = told.limit * told.full_in / used
+        if self.limit / NEAR < span * self.rate < self.limit * NEAR:  # as believed
+            self.vote = 0.0
+            return
         window = min(WINDOWS, key=lambda known: abs(math.log(known / span)))
-        if max(window / span, span / window) > NEAR or abs(window * self.rate / told.limit - 1) < 0.01:
+        if not span / NEAR < window < span * NEAR:
             self.vote = 0.0
         elif window == self.vote:
             self.rate, self.vote = told.limit / window, 0.0

@@ -89,12 +89,22 @@ class Lane:
         self.slots, self._opened, self._refusal = slots, opened, refusal
         self._next_look = 0.0
 
-    def advance(self) -> None:
+    def at_once(
+        self, label: str, cost: Cost, price: Price, now: float, *, priority: int, arrival: int
+    ) -> Ticket | None:
+        """A place for one that need not stand in line."""
+        if self.line.length or self.slots() <= 0 or (self.shared is not None and self.shared.is_near):
+            return None
+        receipt = self.model.take("", price, now, priority=priority) if self.paces else None
+        if isinstance(receipt, Wait):
+            return None
+        return self._open(Ticket(label, self, cost, price, arrival, now, receipt))
+
+    def advance(self, now: float) -> None:
         """Give places to those whose turn it is; the next one is told when to look again."""
         if self.shared is not None and self.shared.is_near:
             self.shared.ask(self.line.first())
             return
-        now = current_time()
         while (turn := self.line.first()) is not None:
             wait = self._try(turn, now)
             if wait is None:
@@ -124,12 +134,14 @@ class Lane:
 
     def _give(self, turn: Turn[Waiter], own: Receipt | None, shared: Receipt | None, now: float) -> None:
         waiter = turn.owner
-        ticket = Ticket(waiter.label, self, waiter.cost, turn.price, turn.arrival, now, own, shared)
-        waiter.ticket = ticket
+        waiter.ticket = self._open(Ticket(waiter.label, self, waiter.cost, turn.price, turn.arrival, now, own, shared))
         self.line.leave(turn)
+        waiter.ring()
+
+    def _open(self, ticket: Ticket) -> Ticket:
         self.flying += 1
         self._opened(ticket)
-        waiter.ring()
+        return ticket
 
     def look(self, now: float) -> None:
         """Refuse those who would wait longer than they want to; they need not wait to learn that."""
@@ -145,9 +157,10 @@ class Lane:
 
     # ---------------------------------------------------------------- what became of a ticket
 
-    def tell(self, ticket: Ticket, event: Callable[[Model, Receipt, float], None], *, urgent: bool = False) -> None:
+    def tell(
+        self, ticket: Ticket, event: Callable[[Model, Receipt, float], None], now: float, *, urgent: bool = False
+    ) -> None:
         """Tell it to the own model, and to the shared one."""
-        now = current_time()
         if ticket.own is not None:
             event(self.model, ticket.own, now)
         if self.shared is not None and (receipt := ticket.shared) is not None:

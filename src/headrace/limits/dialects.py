@@ -4,8 +4,8 @@ How each vendor spells its limits: header names as rows of a table.
 Data only. A row says: this header tells that field of that dimension, written in that unit. A vendor that is new, or a
 header that a vendor adds, is a row here and nothing elsewhere; a new way of writing a value is a unit in
 `headers.READERS`. Two rows may read the same header (one value that tells two things). A dimension's name ends in its
-window where the header's does; else no window is known: Groq's requests are per day and its tokens per minute under the
-names that OpenAI has for both per minute, so what a window is follows from its reset.
+window where that is known, from the header's name or from the vendor; else what the window is follows from the reset:
+the same names are per minute with OpenAI, may be per 10 s with Azure, and are per day with Groq.
 
 Sources, read 2026-11: platform.openai.com/docs/guides/rate-limits, platform.claude.com/docs/en/api/rate-limits,
 console.groq.com/docs/rate-limits, inference-docs.cerebras.ai/support/rate-limits, docs.fireworks.ai/serverless/
@@ -24,7 +24,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 __all__ = ("DIALECTS", "POLICY_HEADERS", "Dialect", "Field", "Row", "Unit")
 
 Field: TypeAlias = Literal["limit", "remaining", "reset"]
-Unit: TypeAlias = Literal["count", "time"]
+Unit: TypeAlias = Literal["count", "time", "unused", "whole"]
 
 POLICY_HEADERS: Final = frozenset({"ratelimit", "ratelimit-policy"})
 
@@ -34,7 +34,8 @@ class Row(NamedTuple):
     One header.
 
     `header` in lower case. `unit` "count" is a number of requests or tokens; "time" is whatever
-    `_units.parse_reset_time` understands: durations, seconds, dates.
+    `_units.parse_reset_time` understands: durations, seconds, dates. Of a share in use, "unused" is what is left of 1,
+    and "whole" is that 1.
     """
 
     header: str
@@ -71,6 +72,11 @@ class Dialect:
 
 
 _UNITS: Final[Mapping[Field, Unit]] = {"limit": "count", "remaining": "count", "reset": "time"}
+_SHARE: Final[tuple[tuple[str, Field, Unit], ...]] = (
+    ("utilization", "limit", "whole"),
+    ("utilization", "remaining", "unused"),
+    ("reset", "reset", "time"),
+)
 
 
 def _series(pattern: str, names: Iterable[str] | Mapping[str, str]) -> tuple[Row, ...]:
@@ -112,8 +118,19 @@ _ANTHROPIC: Final = (
     ),
 )
 
+# A subscription's limits are shares of what the plan gives in five hours and in a week, some models' apart (both
+# spellings of the last occur). Nobody documents them.
+_UNIFIED: Final = tuple(
+    Row(f"anthropic-ratelimit-unified-{window}-{name}", f"unified_{window.replace('-', '_')}", part, unit)
+    for window in ("5h", "7d", "7d_oi", "7d-sonnet", "7d_sonnet")
+    for name, part, unit in _SHARE
+)
+
 # Claude served through other clouds has x-ratelimit-* names, so Anthropic's row reads both.
 _XRATELIMIT: Final = _series("x-ratelimit-{field}-{name}", ("requests", "tokens"))
+
+# Groq has the same names for a day's requests and a minute's tokens.
+_GROQ: Final = _series("x-ratelimit-{field}-{name}", {"requests": "requests_day", "tokens": "tokens_minute"})
 
 # Cerebras, and what the Hugging Face router hands on from the provider behind it. The total of tokens counts cached
 # ones as well.
@@ -153,10 +170,10 @@ _TOKENS: Final = ("tokens", "input_tokens", *(f"tokens_{window}" for window in _
 
 _ROWS: Final = (
     Dialect("openai", _OPENAI),
-    Dialect("anthropic", _ANTHROPIC + _XRATELIMIT, tokens=("tokens", "input_tokens")),
+    Dialect("anthropic", _ANTHROPIC + _UNIFIED + _XRATELIMIT, tokens=("tokens", "input_tokens")),
     Dialect("gemini"),
     Dialect("grok", _XRATELIMIT),
-    Dialect("groq", _XRATELIMIT),
+    Dialect("groq", _GROQ, requests=_REQUESTS, tokens=_TOKENS),
     Dialect("azure", _XRATELIMIT),
     Dialect("cerebras", _WINDOWED, requests=_REQUESTS, tokens=_TOKENS),
     Dialect("mistral", _MISTRAL, requests=_REQUESTS, tokens=_TOKENS),
@@ -168,7 +185,7 @@ _ROWS: Final = (
     ),
     Dialect(
         "any",
-        _OPENAI + _ANTHROPIC + _WINDOWED + _MISTRAL + _FIREWORKS + _TOGETHER + _EARLY,
+        _OPENAI + _ANTHROPIC + _UNIFIED + _WINDOWED + _MISTRAL + _FIREWORKS + _TOGETHER + _EARLY,
         requests=_REQUESTS,
         tokens=_TOKENS,
         policies=True,

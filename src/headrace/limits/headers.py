@@ -2,7 +2,8 @@
 The rate-limit headers of one answer, read into a `RateLimitInfo`.
 
 A header is an observation and never worth a reply: whatever cannot be read is left unknown and named in `skipped`.
-Knows no vendor (a `Dialect` brings the names), no clock, and does not judge: whether to wait is the pacer's business.
+Moments are the vendor's, whose clock may differ: they are moved to the reader's by the answer's own `Date`. Knows no
+vendor (a `Dialect` brings the names), no clock, and does not judge: whether to wait is the pacer's business.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from .._types import LimitDimension, RateLimitInfo
-from .._units import parse_number, parse_reset_time
+from .._units import parse_date, parse_number, parse_reset_time
 from .dialects import Dialect, Field, Unit
 from .policies import read_policies
 
 __all__ = ("READERS", "Parsed", "parse")
 
-COUNT_MAX: Final = 1e15  # the largest limit seen is 4e7; Hugging Face sends 2**63, which no float holds, for "none"
+COUNT_MAX: Final = 1e15  # the largest limit seen is 1e10; Hugging Face sends 2**63, which no float holds, for "none"
+SHARE_MAX: Final = 2.0  # a plan may be overdrawn a little; 42 would be a percentage, and no share
+FARTHEST: Final = 10 * 366 * 86400.0  # seconds; the longest window is a month, and recordings are read years later
+DRIFT: Final = 5.0  # seconds; below, two clocks agree: `Date` has whole seconds, and the answer was on its way
 
 
 class Parsed(NamedTuple):
@@ -36,7 +40,19 @@ def _count(text: str, _now: float) -> float | None:
 
 def _time(text: str, now: float) -> float | None:
     """Unix seconds."""
-    return parse_reset_time(text, now=now)
+    at = parse_reset_time(text, now=now)
+    return at if at is not None and abs(at - now) <= FARTHEST else None
+
+
+def _unused(text: str, _now: float) -> float | None:
+    """What is left of a whole, where the share in use is told."""
+    share = parse_number(text)
+    return max(0.0, 1.0 - share) if share is not None and 0 <= share <= SHARE_MAX else None
+
+
+def _whole(text: str, now: float) -> float | None:
+    """The whole that a share is of."""
+    return None if _unused(text, now) is None else 1.0
 
 
 # The policy comes first: it says in which unit the other field counts.
@@ -45,7 +61,12 @@ _PARAMETERS: Final[Mapping[str, tuple[tuple[str, Field, Unit], ...]]] = {
     "ratelimit": (("r", "remaining", "count"), ("t", "reset", "time")),
 }
 
-READERS: Final[Mapping[Unit, Callable[[str, float], float | None]]] = {"count": _count, "time": _time}
+READERS: Final[Mapping[Unit, Callable[[str, float], float | None]]] = {
+    "count": _count,
+    "time": _time,
+    "unused": _unused,
+    "whole": _whole,
+}
 
 
 def parse(headers: Mapping[str, str], dialect: Dialect, *, now: float) -> Parsed:
@@ -58,10 +79,11 @@ def parse(headers: Mapping[str, str], dialect: Dialect, *, now: float) -> Parsed
         now: Unix seconds when the response head arrived; resets may be relative to it.
 
     Returns:
-        Parsed(info, skipped). What the vendor did not send keeps its default. `reset_time` is that of the requests,
-        else of the tokens, else the earliest of the others. Of several policies that count the same, the numbers of
-        `info` are those of the one with the least left. A limit without its `remaining` leaves both numbers of
-        `info` 0, for half a pair would read as an exhausted limit; `info.dimensions` has what was told of it.
+        Parsed(info, skipped). What the vendor did not send keeps its default; moments are those of the reader's clock.
+        `reset_time` is that of the requests, else of the tokens, else the earliest of the others. Of several policies
+        that count the same, the numbers of `info` are those of the one with the least left. A limit without its
+        `remaining` leaves both numbers of `info` 0, for half a pair would read as an exhausted limit;
+        `info.dimensions` has what was told of it.
 
     Raises:
         Nothing for bad values: they are left unknown and their header named in `skipped`.
@@ -73,24 +95,28 @@ def parse(headers: Mapping[str, str], dialect: Dialect, *, now: float) -> Parsed
 
     told: dict[str, dict[Field, float]] = {}  # dimensions in the order of the rows
     skipped: list[str] = []
-    unlimited: set[str] = set()  # what is left of a limit that is none is no figure either
+    unlimited: set[str] = set()
+    ahead = _ahead(headers, now)
     for header, dimension, part, unit in dialect.rows:
         if header not in found:
             continue
-        number = READERS[unit](_text(found[header]), now)
+        number = READERS[unit](_text(found[header]), now - ahead)
         if number is None or (part == "limit" and number == 0):  # a limit of nothing is how Azure says it has none
             skipped.append(header)
             if part == "limit":
                 unlimited.add(dimension)
         else:
-            told.setdefault(dimension, {}).setdefault(part, number)
+            told.setdefault(dimension, {}).setdefault(part, number + ahead if unit == "time" else number)
+    for dimension in unlimited:  # what is left of a limit that is none, and until when, are no figures either
+        if "limit" not in told.get(dimension, {}):
+            told.pop(dimension, None)
     named: dict[str, dict[Field, float]] = {}
     if dialect.policies:
         named = _policies(found, skipped, now)
         told |= named
 
     if not told:
-        return Parsed(RateLimitInfo(), tuple(skipped))
+        return Parsed(RateLimitInfo(), tuple(dict.fromkeys(skipped)))
     requests = _first(told, (*dialect.requests, *_tightest(named, "requests")))
     tokens = _first(told, (*dialect.tokens, *_tightest(named, "tokens")))
     limit_requests, remaining_requests = _pair(requests)
@@ -104,12 +130,19 @@ def parse(headers: Mapping[str, str], dialect: Dialect, *, now: float) -> Parsed
         dimensions=tuple(
             LimitDimension(name, said.get("limit"), said.get("remaining"), said.get("reset"))
             for name, said in told.items()
-            if "limit" in said or ("remaining" in said and name not in unlimited)
+            if "limit" in said or "remaining" in said
         ),
         observed_at=now,
         source="headers",
     )
-    return Parsed(info, tuple(skipped))
+    return Parsed(info, tuple(dict.fromkeys(skipped)))  # a header of two rows is named once
+
+
+def _ahead(headers: Mapping[str, str], now: float) -> float:
+    """Whole seconds that the reader's clock is ahead of the vendor's, by the answer's `Date`."""
+    date = next((parse_date(_text(value)) for name, value in headers.items() if str(name).lower() == "date"), None)
+    off = 0.0 if date is None else now - date
+    return float(round(off)) if abs(off) > DRIFT else 0.0
 
 
 def _policies(found: Mapping[str, str], skipped: list[str], now: float) -> dict[str, dict[Field, float]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -151,7 +152,7 @@ class Model(msgspec.Struct):
         charge, doubt = price
         self.seq += 1
         self.began = now if self.began is None else self.began
-        unbilled = self._unbilled if any(bucket.is_late for bucket in self.buckets.values()) else 0.0
+        unbilled = self._unbilled
         marks = {}
         for name, bucket in self.buckets.items():
             bucket.refill(now)
@@ -235,7 +236,9 @@ class Model(msgspec.Struct):
         for name, bucket in self.buckets.items():
             bucket.refill(now)
             measure = bucket.measure
-            unsure = doubt[measure] + sum(member.doubt[measure] for member in self.members.values())
+            unsure = doubt[measure]
+            for member in self.members.values():
+                unsure += member.doubt[measure]
             held = SIGMAS * bucket.inflation * math.sqrt(unsure) if unsure > 0 else 0.0
             if self.answers < KNOWN:
                 held += EARLY * bucket.limit * max(0.0, 1 - (now - (self.began or now)) / FADES)
@@ -415,7 +418,10 @@ class Model(msgspec.Struct):
 
     @property
     def _unbilled(self) -> float:
-        return sum(member.unbilled for member in self.members.values())
+        total = 0.0
+        for member in self.members.values():
+            total += member.unbilled
+        return total
 
     def _mine(self, receipt: Receipt) -> Member | None:
         member = self.members.get(receipt.member)
@@ -455,21 +461,23 @@ class Model(msgspec.Struct):
 
 def readings(info: RateLimitInfo) -> tuple[Reading, ...]:
     """The dimensions of an answer that a request is charged in."""
-    told = []
-    split = any(dimension.name == "input_tokens" for dimension in info.dimensions)
-    for name, limit, remaining, reset_at in ((d.name, d.limit, d.remaining, d.reset_at) for d in info.dimensions):
-        measure = _measure(name)
-        if measure < 0 or not limit or remaining is None:
+    told, at = [], info.observed_at
+    split = "input_tokens" in [dimension.name for dimension in info.dimensions]
+    for dimension in info.dimensions:
+        limit, left, reset_at = dimension.limit, dimension.remaining, dimension.reset_at
+        measure = _measure(dimension.name)
+        if measure < 0 or not limit or left is None:
             continue
         if split and measure == TOTAL:
             continue  # Anthropic's `tokens` is the most restrictive of the others
-        full_in = None if reset_at is None or info.observed_at is None else reset_at - info.observed_at
-        told.append(
-            Reading(name, measure, limit, min(remaining, limit), full_in, reset_at is None or reset_at % 1 != 0)
-        )
+        full_in, exact = None, True
+        if reset_at is not None and at is not None:
+            full_in, exact = reset_at - at, reset_at % 1 != 0
+        told.append(Reading(dimension.name, measure, limit, min(left, limit), full_in, exact))
     return tuple(told)
 
 
+@lru_cache(maxsize=256)  # names of vendors' limits are few
 def _measure(name: str) -> int:
     """What a dimension counts; -1 for what no request is priced in."""
     word = name.partition(":")[0]

@@ -163,11 +163,14 @@ class Pacer:
         price = lane.estimator.price(cost)
         if lane.paces and (over := lane.model.too_large(price.charge)) is not None:
             raise too_large(self._name, scope, over, price.charge[over.measure])
+        arrival = next(self._arrivals) if again is None else again.arrival
+        if (ticket := lane.at_once(label, cost, price, now, priority=priority, arrival=arrival)) is not None:
+            return ticket
         until = min(now + (self.policy.max_wait if max_wait is None else max_wait), deadline)
         waiter = Waiter(label, cost, until, now)
-        turn = Turn(waiter, price, priority, next(self._arrivals) if again is None else again.arrival)
+        turn = Turn(waiter, price, priority, arrival)
         lane.line.join(turn)
-        lane.advance()
+        lane.advance(now)
         if (ticket := waiter.ticket) is not None:
             return ticket
         try:
@@ -179,7 +182,7 @@ class Pacer:
             lane.line.leave(turn)
             if (ticket := waiter.ticket) is not None:
                 self.cancel(ticket)
-            lane.advance()
+            lane.advance(current_time())
             raise
 
     def _foretell(self, lane: Lane, turn: Turn[Waiter], now: float) -> None:
@@ -208,23 +211,23 @@ class Pacer:
             waiter.bell = Event()
             with CancelScope(deadline=min(waiter.until, waiter.looks_at)):
                 await waiter.bell.wait()
-            if current_time() >= waiter.looks_at:
+            if (now := current_time()) >= waiter.looks_at:
                 waiter.looks_at = math.inf
-                lane.advance()
+                lane.advance(now)
         return ticket
 
     # ---------------------------------------------------------------- what came of it
 
     def sample(self, ticket: Ticket, info: RateLimitInfo) -> None:
         """The head of the answer: the vendor let it in."""
-        told = readings(info) if info.dimensions else ()
-        self._tell(ticket, lambda model, receipt, now: model.sample(receipt, told, now))
         lane, now = ticket.lane, current_time()
+        told = readings(info) if info.dimensions else ()
+        lane.tell(ticket, lambda model, receipt, at: model.sample(receipt, told, at), now)
         if told or lane.model.windows:
             lane.news.look(lane.model, now)
         if lane.line.length:
             lane.look(now)
-            lane.advance()
+            lane.advance(now)
 
     def finish(self, ticket: Ticket, usage: Usage | None = None) -> None:
         """The end of a request that was sent, whatever the end; `usage` if the vendor told it."""
@@ -253,23 +256,20 @@ class Pacer:
         """It was never handed to the wire: all comes back."""
         self._close(ticket, lambda model, receipt, now: model.cancel(receipt, now))
 
-    def _tell(self, ticket: Ticket, event: Callable[[Model, Receipt, float], None], *, urgent: bool = False) -> None:
-        ticket.lane.tell(ticket, event, urgent=urgent)
-
     def _close(self, ticket: Ticket, event: Callable[[Model, Receipt, float], None], *, urgent: bool = False) -> None:
         if not ticket.is_open:
             return
         ticket.is_open = False
         del self._held[ticket]
-        lane = ticket.lane
+        lane, now = ticket.lane, current_time()
         lane.flying -= 1
-        self._tell(ticket, event, urgent=urgent)
-        lane.look(current_time())
+        lane.tell(ticket, event, now, urgent=urgent)
+        lane.look(now)
         if len(self._lanes) == 1:
-            lane.advance()
+            lane.advance(now)
         else:  # the slot is for whoever came first
             for other in sorted((lane for lane in self._lanes.values() if lane.line.length), key=_first):
-                other.advance()
+                other.advance(now)
 
     # ---------------------------------------------------------------- lanes
 
@@ -313,7 +313,7 @@ class Pacer:
     def _away(self, lane: Lane, exc: Exception) -> None:
         """The store is away: the own model decides, or everybody is told."""
         if self.policy.on_store_failure == "local":
-            lane.advance()
+            lane.advance(current_time())
             return
         for turn, _ in lane.line.in_order():
             turn.owner.error = exc

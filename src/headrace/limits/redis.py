@@ -35,6 +35,7 @@ except ImportError as exc:
 __all__ = ("RedisStore",)
 
 TIMEOUT: Final = 0.25  # seconds; a request waits meanwhile. A server nearby answers in less than 1 ms
+FIRST: Final = 1.0  # the same, at least, until the first connection is there: TCP, TLS and greeting are five ways
 CONNECT: Final = 5.0  # seconds, of TCP and TLS
 GREETING: Final = 30.0  # seconds from there to the server's hello
 RETRY: Final = 0.5  # seconds between two connections
@@ -73,7 +74,7 @@ class RedisStore:
     Args:
         url: `redis://[[user]:password@]host[:port][/database]`, `rediss://...` for TLS, or
             `unix://[[user]:password@]/path/of/socket[?db=database]`; user and password percent-encoded.
-        timeout: seconds that a call takes at most.
+        timeout: seconds that a call takes at most; until there is a first connection, 1 s at least.
         ssl_context: for `rediss://`, in place of the default one, which trusts what the system trusts.
 
     Raises:
@@ -155,8 +156,9 @@ class RedisStore:
 
     async def _ask(self, key: str, blob: bytes, *change: int | bytes) -> Stored:
         """One call of the script, in time. A failure ends the connection too: the address may lead elsewhere now."""
-        connection, answer, cause, why = None, None, None, f"no answer in {self._timeout:g} s"
-        with move_on_after(self._timeout):
+        seconds = self._timeout if self._known.is_set() else max(self._timeout, FIRST)
+        connection, answer, cause, why = None, None, None, f"no answer in {seconds:g} s"
+        with move_on_after(seconds):
             await self._known.wait()
             connection = self._connection
             try:

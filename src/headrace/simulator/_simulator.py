@@ -26,7 +26,7 @@ from .answer import answer, json_answer, refusal_answer
 from .asked import Asked, fitted
 from .buckets import Buckets, Limits
 from .exchange import Exchange
-from .script import Framing, Script
+from .script import Framing, Script, Tokens
 from .seal import Seal
 from .server import Server
 from .steps import Head, Piece, Step
@@ -210,16 +210,18 @@ class Simulator:
         buckets = self._buckets_of(vendor, now)
         prompt = count_prompt(request.body)
         api = route.api or vendor
-        charged = max(prompt, api.max_tokens(request)) if vendor.charges_max_tokens else prompt
-        cost = {"requests": 1, "tokens": charged, "input_tokens": prompt}
+        most = api.max_tokens(request) if vendor.charging == "most" else 0
+        cost = {"requests": 1, "requests_day": 1, "tokens": prompt + most, "input_tokens": prompt}
         denial = buckets.admit(cost, now) if buckets else None
         if denial is not None:
-            return refuse(Refusal(429, wait=denial.wait, dimension=denial.dimension, limit=denial.limit, wait_ms=True))
+            exact, dimension, limit = vendor.tells_ms, denial.dimension, denial.limit
+            return refuse(Refusal(429, wait=denial.wait, wait_ms=exact, dimension=dimension, limit=limit))
         asked = Asked() if route.make is not None else api.asked(request)
         exchange.script = script = fitted(self._script(vendor, given), asked, rng)
         turn = Turn(request, route, script, rng, now, made=made, asked=asked)
         if buckets is not None:
-            exchange._when_over = _Settle(self, vendor, turn.tokens.completion, buckets)
+            bill = _Bill(self, buckets, turn.tokens, prompt, late=vendor.charging == "produced")
+            exchange._when_sent, exchange._when_over = bill.sent, bill.over
         stream = route.make is None and api.wants_stream(request, route)
         return answer(turn, vendor, self._told(vendor, now), stream=stream, pace=self._pace)
 
@@ -274,19 +276,35 @@ class Simulator:
         return vendor.limit_headers(buckets.read(now)) if buckets is not None else ()
 
 
-class _Settle:
-    """When an answer is over: charges what it has cost, then tells."""
+class _Bill:
+    """
+    What an answer costs beyond what was charged when its request came.
 
-    def __init__(self, simulator: Simulator, vendor: Vendor, completion: int, buckets: Buckets) -> None:
-        self._simulator, self._vendor, self._completion, self._buckets = simulator, vendor, completion, buckets
+    A token of output for each event, as long as there are any; the rest of the output, and what the estimate of the
+    prompt was off, at the end. `late`: the `tokens` of a vendor that counts all in one are charged in this way, too.
+    """
 
-    def __call__(self, exchange: Exchange) -> None:
-        made = self._completion if exchange.ended == "complete" else min(self._completion, exchange.events_sent)
+    def __init__(self, simulator: Simulator, buckets: Buckets, tokens: Tokens, estimate: int, *, late: bool) -> None:
+        self._simulator, self._buckets, self._tokens, self._late = simulator, buckets, tokens, late
+        self._estimate, self._billed = estimate, 0
+
+    def sent(self, exchange: Exchange) -> None:
+        """Some of it was."""
         if exchange.status == 200:
-            cost = {"output_tokens": made, "tokens": 0 if self._vendor.charges_max_tokens else made}
-            self._buckets.charge(cost, self._simulator._wall())
+            self._charge(min(self._tokens.completion, exchange.events_sent), 0)
+
+    def over(self, exchange: Exchange) -> None:
+        """All that ever will be."""
+        if exchange.status == 200:
+            produced = self._tokens.completion if exchange.ended == "complete" else self._billed
+            self._charge(produced, self._tokens.prompt - self._tokens.cached - self._estimate)
         if self._simulator._on_exchange is not None:
             self._simulator._on_exchange(exchange)
+
+    def _charge(self, produced: int, prompt: int) -> None:
+        output, self._billed = produced - self._billed, produced
+        cost = {"output_tokens": output, "input_tokens": prompt, "tokens": output + prompt if self._late else 0}
+        self._buckets.charge(cost, self._simulator._wall())
 
 
 def _vendor(name: str) -> Vendor:

@@ -53,6 +53,7 @@ class Exchange:
     _reasoning: list[str] = field(default_factory=list, repr=False)
     _good: int | None = field(default=None, repr=False)  # so many texts were sent before the first bad event
     _over: anyio.Event = field(default_factory=anyio.Event, repr=False)
+    _when_sent: Callable[[Exchange], None] | None = field(default=None, repr=False)
     _when_over: Callable[[Exchange], None] | None = field(default=None, repr=False)
 
     @property
@@ -87,6 +88,8 @@ class Exchange:
                 self._text.append(frame.text)
             if frame.reasoning:
                 self._reasoning.append(frame.reasoning)
+        if self._when_sent is not None:
+            self._when_sent(self)
 
     def end(self, how: Ended) -> None:
         """Say how it ended; the first word counts."""

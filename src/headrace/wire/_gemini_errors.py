@@ -76,7 +76,7 @@ WORDS: Final[tuple[tuple[type[ProviderError], str, type[ProviderError]], ...]] =
     (PermissionDeniedError, "unregistered callers", AuthenticationError),  # no key at all
     (PermissionDeniedError, "reported as leaked", AuthenticationError),
     (RateLimitError, "limit: 0,", QuotaExceededError),  # the plan gives none of this model
-    (RateLimitError, "limit: 0 ", QuotaExceededError),
+    (RateLimitError, "limit: 0 ", QuotaExceededError),  # before a new line, or at the end
     (RateLimitError, "per day", QuotaExceededError),
     (RateLimitError, "credits are depleted", QuotaExceededError),
     (RateLimitError, "spending cap", QuotaExceededError),
@@ -160,7 +160,7 @@ def _kind(
         # In a stream the status is 200, and the error's own number says what it would have been.
         number = status if status >= 400 else as_count(error.get("code")) or 500
         kind = status_class(number) if number >= 400 else ServerError
-    lower = words.lower()
+    lower = f"{words.lower()} "
     kind = next((exact for base, needle, exact in WORDS if kind is base and needle in lower), kind)
     # A daily quota comes with a RetryInfo too, often a short and meaningless one.
     if kind is RateLimitError and any(

@@ -26,6 +26,7 @@ from headrace.simulator.steps import Frame, Loose
 __all__ = (
     "NO_MODEL",
     "Api",
+    "Charging",
     "Headers",
     "Refusal",
     "Request",
@@ -39,6 +40,9 @@ __all__ = (
 )
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
+# What `tokens` are charged with. When a request comes: its prompt alone, or with the most that may be generated; or its
+# prompt then, and what is generated as it is produced.
+Charging: TypeAlias = Literal["prompt", "most", "produced"]
 
 NO_MODEL: Final = "no-such-model"  # every other model exists
 
@@ -235,12 +239,10 @@ class Vendor(Api):
 
     name: ClassVar[str]
     prefix: ClassVar[str]  # what base_url() ends in
-    charges_max_tokens: ClassVar[bool] = (
-        False  # a token bucket is charged with max_tokens before, or with the truth after
-    )
-
+    charging: ClassVar[Charging] = "produced"
     has_windows: ClassVar[bool] = False  # limits begin anew by the minute, in place of refilling all the time
     refusals_count: ClassVar[bool] = False  # a refused request counts as one
+    tells_ms: ClassVar[bool] = False  # a refusal tells its wait in milliseconds, too
 
     @abstractmethod
     def route(self, request: Request) -> Route | None:

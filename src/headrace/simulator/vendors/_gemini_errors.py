@@ -47,6 +47,12 @@ SENTENCES: Final[Mapping[str, tuple[int, str, str]]] = {
     ),
     "location": (400, "FAILED_PRECONDITION", "User location is not supported for the API use."),
 }
+# dimension -> what its metric and its quota are called
+QUOTAS: Final[Mapping[str, tuple[str, str]]] = {
+    "requests": ("requests", "GenerateRequestsPerMinutePerProjectPerModel"),
+    "requests_day": ("requests", "GenerateRequestsPerDayPerProjectPerModel"),
+    "tokens": ("input_token_count", "GenerateContentInputTokensPerModelPerMinute"),
+}
 _KINDS: Final = {"overloaded": 503, "rate_limit": 429, "api": 500}
 _RPC: Final = "type.googleapis.com/google.rpc."
 
@@ -86,13 +92,12 @@ def _of_reason(reason: str, code: int) -> dict[str, object]:
 
 
 def _quota(refusal: Refusal) -> list[object]:
-    """QuotaFailure names the limit; RetryInfo the wait, which a daily quota carries too, short and without meaning."""
-    unit = "Requests" if refusal.dimension == "requests" else "InputTokens"
-    metric = "requests" if unit == "Requests" else "input_token_count"
-    period = "PerDay" if refusal.kind == "quota" else "PerMinute"
+    """QuotaFailure names the limit; RetryInfo the wait, which a daily quota carries too."""
+    dimension = "requests_day" if refusal.kind == "quota" else refusal.dimension
+    metric, quota = QUOTAS.get(dimension, QUOTAS["tokens"])
     violation = {
         "quotaMetric": f"generativelanguage.googleapis.com/generate_content_free_tier_{metric}",
-        "quotaId": f"Generate{unit}{period}PerProjectPerModel-FreeTier",
+        "quotaId": f"{quota}-FreeTier",
         "quotaValue": str(refusal.limit),
     }
     details: list[object] = [{"@type": _RPC + "QuotaFailure", "violations": [violation]}]

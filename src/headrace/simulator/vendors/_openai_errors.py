@@ -66,6 +66,11 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "rate_limit_exceeded": ("tokens", "Rate limit reached on tokens per min (TPM): Limit 30000, Used 22999."),
     "server_error": ("server_error", ERRORS[500][2]),
 }
+UNITS: Final[Mapping[str, tuple[str, str]]] = {
+    "requests": ("requests", "requests per min (RPM)"),
+    "requests_day": ("requests", "requests per day (RPD)"),
+    "tokens": ("tokens", "tokens per min (TPM)"),
+}
 KINDS: Final = {"overloaded": 503, "rate_limit": 429, "api": 500}
 
 
@@ -87,8 +92,7 @@ def error(refusal: Refusal) -> dict[str, object]:
     elif refusal.status == 429 and refusal.kind == "quota":
         type_, code, message = told("insufficient_quota")
     elif refusal.status == 429:
-        type_ = "requests" if refusal.dimension == "requests" else "tokens"
-        unit = "requests per min (RPM)" if type_ == "requests" else "tokens per min (TPM)"
+        type_, unit = UNITS.get(refusal.dimension, UNITS["tokens"])
         wait = f" Please try again in {go_duration(refusal.wait)}." if refusal.wait is not None else ""
         message = f"Rate limit reached on {unit}: Limit {refusal.limit}.{wait}"
     elif refusal.message and refusal.status in {400, 404}:

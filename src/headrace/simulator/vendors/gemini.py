@@ -24,7 +24,7 @@ from headrace.simulator.steps import Frame, FrameKind
 from . import _gemini_checks as checks
 from . import _gemini_errors as errors
 from . import _gemini_plain as plain
-from ._base import Headers, Refusal, Request, Route, Turn, Vendor, bearer, mapping
+from ._base import Charging, Headers, Refusal, Request, Route, Turn, Vendor, bearer, mapping
 
 __all__ = ("Gemini",)
 
@@ -51,6 +51,7 @@ class Gemini(Vendor):
     prefix: ClassVar[str] = "/gemini"
     line_end: ClassVar[LineEnd] = "crlf"
     separators: ClassVar[tuple[str, str]] = (",", ": ")
+    charging: ClassVar[Charging] = "prompt"
     has_windows: ClassVar[bool] = True
 
     def route(self, request: Request) -> Route | None:

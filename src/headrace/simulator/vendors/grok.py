@@ -21,7 +21,7 @@ from headrace.simulator.steps import Frame, FrameKind
 
 from . import _openai_checks as checks
 from . import _openai_plain as plain
-from ._base import Headers, Refusal, Request, Route, Turn
+from ._base import Charging, Headers, Refusal, Request, Route, Turn
 from ._openai_errors import KINDS, retry_headers, told
 from ._responses import GrokResponses
 from .openai import OpenAI, images
@@ -56,7 +56,7 @@ class Grok(OpenAI):
     name: ClassVar[str] = "grok"
     prefix: ClassVar[str] = "/grok/v1"
     stream_type: ClassVar[str] = "text/event-stream"
-    charges_max_tokens: ClassVar[bool] = False
+    charging: ClassVar[Charging] = "produced"
     owner: ClassVar[str] = "xai"
     names: ClassVar[tuple[str, ...]] = ("grok-4.6", "grok-4.3")
 

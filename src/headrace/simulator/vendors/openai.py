@@ -21,7 +21,7 @@ from headrace.simulator.steps import Frame, FrameKind
 
 from . import _openai_checks as checks
 from . import _openai_plain as plain
-from ._base import Headers, Refusal, Request, Route, Turn, Vendor, bearer, mapping
+from ._base import Charging, Headers, Refusal, Request, Route, Turn, Vendor, bearer, mapping
 from ._openai_errors import KINDS, error, go_duration, retry_headers, told
 from ._responses import Responses
 
@@ -34,8 +34,9 @@ class OpenAI(Vendor):
     name: ClassVar[str] = "openai"
     prefix: ClassVar[str] = "/openai/v1"
     stream_type: ClassVar[str] = "text/event-stream; charset=utf-8"
-    charges_max_tokens: ClassVar[bool] = True
+    charging: ClassVar[Charging] = "most"
     refusals_count: ClassVar[bool] = True
+    tells_ms: ClassVar[bool] = True
 
     owner: ClassVar[str] = "system"
     names: ClassVar[tuple[str, ...]] = ("gpt-6.1-terra", "gpt-6-luna", "gpt-4.1", "text-embedding-3-small")
@@ -200,6 +201,8 @@ class OpenAI(Vendor):
         return Frame(self.dumps({"error": usual}), kind="fault", field="error" if shape == "field" else "data")
 
     def limit_headers(self, readings: Mapping[str, Reading]) -> Headers:
+        if "requests" not in readings and "requests_day" in readings:  # as Groq does
+            readings = {"requests": readings["requests_day"], **readings}
         return tuple(
             (f"x-ratelimit-{what}-{name}", value)
             for name, reading in readings.items()
