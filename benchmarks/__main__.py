@@ -1,10 +1,10 @@
-"""Run every benchmark and write docs/benchmarks.md: `make bench`. A few minutes; `--quick` for a look."""
+"""Run every benchmark and write docs/benchmarks.md: `make bench`. Twenty minutes; `--quick` for a look."""
 
 from __future__ import annotations
 
 import argparse
 
-from . import import_time, pacing_live, stream_overhead
+from . import import_time, pacing, pacing_live, pacing_providers, stream_overhead
 from ._bench import ROOT
 
 INTRO = """# Benchmarks
@@ -23,7 +23,7 @@ def main() -> None:
         import_time.report(rounds=3 if quick else 15),
     ]
     if not quick:
-        sections.append(pacing_live.report())
+        sections += [pacing.report(), pacing_providers.report(), pacing_live.report()]
         page = ROOT / "docs" / "benchmarks.md"
         page.write_text("\n".join([INTRO, *(f"{section}\n" for section in sections)]))
         print(f"written: {page.relative_to(ROOT)}")

@@ -16,6 +16,7 @@ from .model import Level, Model, Wait
 __all__ = ("News",)
 
 APPROACHING: Final = 0.8  # of the tightest dimension is used
+FAR: Final = 0.25  # of a limit is left: nothing is near
 RELEASED: Final = 0.7  # apart from the other, so that it does not flap
 APART: Final = 1.0  # seconds between two events of a kind
 LONG: Final = 1.0  # seconds of a wait that a person may wonder at
@@ -75,6 +76,12 @@ class News:
 
     def look(self, model: Model, now: float) -> None:
         """After an answer: what is new in the model."""
+        if not model.windows and not self._is_tight:  # the usual case, once a request
+            for name, bucket in model.buckets.items():
+                if bucket.level < FAR * bucket.limit or self._known.get(name) != (bucket.limit, bucket.rate):
+                    break
+            else:
+                return
         tightest: Level | None = None
         for level in model.levels(now):
             if tightest is None or level.used > tightest.used:
