@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 from anyio import Event, current_time, move_on_after
 
+from ._sound import is_sound
 from .line import Turn
 from .model import LEASE, PLACE, Model, Receipt, Wait
 from .store import Store, Stored, StoreError
@@ -115,7 +116,7 @@ class Shared:
             if self._stored is None:
                 self._stored, loaded = await self._asked(self._store.load(self._key)), True
             now = current_time() + self._ahead
-            found = _read(self._stored.blob)
+            found = _read(self._stored.blob, now)
             model = self._new(now) if found is None else found
             if self._lost or found is None:
                 model.heal(self._lane.model, now)
@@ -191,12 +192,13 @@ class Shared:
         return self._lane.flying > 0 and now - self._renewed > LEASE / 3
 
 
-def _read(blob: bytes) -> Model | None:
-    """The model; None where there is none, or what is none: another one takes its place."""
+def _read(blob: bytes, now: float) -> Model | None:
+    """The model; None where there is none, or what cannot be one: another one takes its place."""
     try:
-        return _decode(blob)
+        model = _decode(blob)
     except msgspec.DecodeError:
         return None
+    return model if is_sound(model, now) else None
 
 
 def _cancelled(receipt: Receipt, model: Model, now: float) -> None:
