@@ -23,6 +23,9 @@ class OutputValidationError(HeadraceError, ValueError):
         content: the words, as they came.
     """
 
+    path: str
+    content: str
+
     def __init__(self, message: str, *, path: str = "$", content: str = "") -> None:
         super().__init__(message)
         self.path, self.content = path, content

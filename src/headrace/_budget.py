@@ -46,6 +46,10 @@ class Budget:
         ValueError: neither `cost` nor `tokens` is given, or a number is not above 0.
     """
 
+    cost: float | None
+    tokens: int | None
+    per: float | None
+
     def __init__(self, cost: float | None = None, tokens: int | None = None, per: float | None = None) -> None:
         if cost is None and tokens is None:
             raise ValueError("a budget needs cost= (US dollars) or tokens=")

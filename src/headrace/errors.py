@@ -41,7 +41,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
-from typing import Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from ._base_errors import HeadraceError, OutputValidationError
 from ._types import AIResponse, Attempt, ErrorInfo, RateLimitInfo
@@ -127,6 +127,13 @@ class BudgetExceededError(CallerError):
         retry_after: the same in seconds from the refusal.
     """
 
+    unit: Literal["USD", "tokens"]
+    limit: float
+    spent: float
+    per: float | None
+    retry_at: float | None
+    retry_after: float | None
+
     def __init__(
         self,
         message: str,
@@ -153,6 +160,10 @@ class ConcurrencyLimitError(CallerError, TimeoutError):
         holders: what holds the slots, one description each, longest first.
     """
 
+    limit: int
+    waited: float
+    holders: tuple[str, ...]
+
     def __init__(self, message: str, *, limit: int = 0, waited: float = 0.0, holders: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.limit, self.waited, self.holders = limit, waited, holders
@@ -174,7 +185,13 @@ class ProviderError(HeadraceError):
         retryable: whether sending the same request again may succeed.
     """
 
-    RETRYABLE = False
+    RETRYABLE: ClassVar[bool] = False
+    provider: str
+    status: int | None
+    code: str | None
+    request_id: str | None
+    retry_after: float | None
+    retryable: bool
 
     def __init__(
         self,
@@ -243,7 +260,17 @@ class RateLimitError(RefusedError):
         rate_limit: the limits told with the refusal, or None.
     """
 
-    RETRYABLE = True
+    RETRYABLE: ClassVar[bool] = True
+
+    dimension: str | None
+    limit: float | None
+    remaining: float | None
+    needed: float | None
+    retry_at: float | None
+    kind: Literal["rate", "ramp", "overload"]
+    source: Literal["headers", "body", "pacer"]
+    sent: bool
+    rate_limit: RateLimitInfo | None
 
     def __init__(
         self,
@@ -285,7 +312,7 @@ class OverloadedError(RateLimitError):
 class ServerError(RefusedError):
     """The vendor failed while it worked on the request."""
 
-    RETRYABLE = True
+    RETRYABLE: ClassVar[bool] = True
 
 
 class RedirectError(RefusedError):
@@ -295,7 +322,7 @@ class RedirectError(RefusedError):
 class NetworkError(ProviderError):
     """The bytes stopped; what came before them is kept."""
 
-    RETRYABLE = True
+    RETRYABLE: ClassVar[bool] = True
 
 
 class ConnectionFailedError(NetworkError):
@@ -308,6 +335,9 @@ class TruncatedStreamError(NetworkError):
 
 class StreamTimeoutError(NetworkError, TimeoutError):
     """A deadline of `Deadlines` passed: `kind` names it, `seconds` is its length."""
+
+    kind: DeadlineKind
+    seconds: float
 
     def __init__(
         self,
@@ -330,7 +360,7 @@ class SessionClosedError(NetworkError):
 class BrokenResponseError(ProviderError):
     """The answer is not what the vendor's format allows."""
 
-    RETRYABLE = True
+    RETRYABLE: ClassVar[bool] = True
 
 
 class UndecodableEventError(BrokenResponseError):
@@ -354,6 +384,10 @@ class AllProvidersFailedError(HeadraceError):
         cause: the last one's error; also `__cause__`.
     """
 
+    attempts: tuple[Attempt, ...]
+    retry_at: float | None
+    cause: Exception | None
+
     def __init__(
         self,
         message: str,
@@ -364,7 +398,7 @@ class AllProvidersFailedError(HeadraceError):
     ) -> None:
         super().__init__(message)
         self.attempts, self.retry_at, self.cause = attempts, retry_at, cause
-        self.__cause__ = cause
+        self.__cause__: BaseException | None = cause
 
     def __reduce__(self) -> tuple[type[AllProvidersFailedError], tuple[str], dict[str, object]]:
         cause = self.cause  # one from elsewhere may not travel; what it says can
@@ -390,11 +424,15 @@ class StreamInterruptedError(HeadraceError):
         response: all else that was received, or None where there was only an iterator of chunks.
     """
 
+    partial_content: str
+    cause: Exception
+    response: AIResponse | None
+
     def __init__(self, partial_content: str, cause: Exception) -> None:
         super().__init__(partial_content, cause)
         self.partial_content, self.cause = partial_content, cause
-        self.response: AIResponse | None = None
-        self.__cause__ = cause
+        self.response = None
+        self.__cause__: BaseException | None = cause
 
     def __str__(self) -> str:
         return f"Stream interrupted after {len(self.partial_content)} chars: {self.cause}"

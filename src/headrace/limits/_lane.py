@@ -69,6 +69,11 @@ class Lane:
     whose forecast has become too long, `news` tells the world.
     """
 
+    scope: str
+    model: Model
+    paces: bool
+    slots: Callable[[], int]
+
     def __init__(
         self,
         scope: str,
@@ -82,10 +87,10 @@ class Lane:
     ) -> None:
         self.scope, self.model, self.paces = scope, model, paces
         self.line: Line[Waiter] = Line()
-        self.estimator = Estimator()
+        self.estimator: Estimator = Estimator()
         self.news = news
         self.shared: Shared | None = None
-        self.flying = 0
+        self.flying: int = 0
         self.slots, self._opened, self._refusal = slots, opened, refusal
         self._next_look = 0.0
 

@@ -21,6 +21,11 @@ class Turn(Generic[T]):
     """One place. `owner` is whose it is, `arrival` orders those of one priority."""
 
     __slots__ = ("arrival", "is_open", "owner", "price", "priority")
+    owner: T
+    price: Price
+    priority: int
+    arrival: int
+    is_open: bool
 
     def __init__(self, owner: T, price: Price, priority: int, arrival: int) -> None:
         self.owner, self.price, self.priority, self.arrival = owner, price, priority, arrival
@@ -38,7 +43,7 @@ class Line(Generic[T]):
     def __init__(self) -> None:
         self._heap: list[Turn[T]] = []  # those who left are skipped
         self._totals: dict[int, list[float]] = {}  # what is asked for in each priority, and by how many
-        self.length = 0
+        self.length: int = 0
 
     def join(self, turn: Turn[T]) -> None:
         """Stand in line."""

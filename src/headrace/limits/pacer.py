@@ -53,6 +53,9 @@ class Pacer:
         blind: the vendor tells nothing of its limits before it refuses.
     """
 
+    policy: RateLimitPolicy
+    limit: int
+
     def __init__(
         self,
         policy: RateLimitPolicy | None = None,

@@ -29,8 +29,8 @@ from .store import KEPT, Stored, StoreError
 try:
     from coredis.connection import BaseConnection, TCPLocation
     from coredis.exceptions import NoScriptError
-except ImportError as exc:
-    raise ImportError("sharing limits over Redis needs coredis: pip install 'headrace[redis]'") from exc
+except ImportError as _exc:
+    raise ImportError("sharing limits over Redis needs coredis: pip install 'headrace[redis]'") from _exc
 
 __all__ = ("RedisStore",)
 

@@ -41,6 +41,8 @@ class ChatOrResponsesProvider(VendorProvider):
 
     completions: ClassVar[ChatCodec]
     responses: ClassVar[ResponsesCodec]
+    codec: Codec
+    api: Api | None
 
     def __init__(
         self, api_key: ApiKey | None = None, *, api: Api | None = None, **options: Unpack[VendorOptions]

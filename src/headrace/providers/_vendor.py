@@ -134,7 +134,7 @@ class VendorProvider(BaseProvider):
         **options: Unpack[ProviderOptions],
     ) -> None:
         super().__init__(**options)
-        self.base_url = _checked(base_url or environment(self.vendor.url_env) or self.vendor.base_url, self.name)
+        self.base_url: str = _checked(base_url or environment(self.vendor.url_env) or self.vendor.base_url, self.name)
         self._key = Secret(api_key) if isinstance(api_key, str) else api_key
         self._headers, self._key_hosts = dict(headers or {}), tuple(key_hosts)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from ..limits.dialects import DIALECTS
+from typing import ClassVar
+
+from .._types import AICapability
+from ..limits.dialects import DIALECTS, Dialect
 from ..wire._anthropic_beside import AnthropicCatalog, AnthropicCounter
+from ..wire._codec import Catalog, Codec, Counter
 from ..wire.anthropic import AnthropicCodec
 from ._vendor import Vendor, VendorProvider
 from .base import CHAT_MODEL
@@ -14,14 +18,14 @@ __all__ = ("AnthropicProvider",)
 class AnthropicProvider(VendorProvider):
     """Claude, by the Messages API. Key: `ANTHROPIC_API_KEY`; base URL without a version: `ANTHROPIC_BASE_URL`."""
 
-    name = "anthropic"
-    model = "claude-sonnet-5-5"
-    dialect = DIALECTS["anthropic"]
-    codec = AnthropicCodec()
-    counter = AnthropicCounter()
-    catalog = AnthropicCatalog()
-    capabilities = CHAT_MODEL
-    vendor = Vendor(
+    name: str = "anthropic"
+    model: str = "claude-sonnet-5-5"
+    dialect: Dialect = DIALECTS["anthropic"]
+    codec: Codec = AnthropicCodec()
+    counter: Counter | None = AnthropicCounter()
+    catalog: Catalog | None = AnthropicCatalog()
+    capabilities: ClassVar[frozenset[AICapability]] = CHAT_MODEL
+    vendor: Vendor = Vendor(
         base_url="https://api.anthropic.com",
         url_env=("ANTHROPIC_BASE_URL",),
         key_env=("ANTHROPIC_API_KEY",),

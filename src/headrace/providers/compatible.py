@@ -7,11 +7,12 @@ What differs between them is a row of `_hosts`; nothing here asks which one it i
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Unpack
+from typing import ClassVar, Unpack
 
 from .._types import AICapability, AIMessage, AIStreamChunk, GenerationConfig
 from ..errors import CallerError
-from ..limits.dialects import DIALECTS
+from ..limits.dialects import DIALECTS, Dialect
+from ..wire._codec import Catalog, Codec, Embedder
 from ..wire._openai_beside import OpenAICatalog, OpenAIEmbedder
 from ..wire.openai import ChatCodec
 from ..wire.responses import ResponsesCodec
@@ -49,8 +50,16 @@ class CompatibleProvider(VendorProvider):
         ValueError: no such host or api, or neither argument says where the server is.
     """
 
-    capabilities = CHAT_MODEL | {AICapability.EMBEDDINGS}
+    capabilities: ClassVar[frozenset[AICapability]] = CHAT_MODEL | {AICapability.EMBEDDINGS}
     host: KnownHost
+    name: str
+    model: str
+    codec: Codec
+    embedder: Embedder | None
+    catalog: Catalog | None
+    dialect: Dialect
+    vendor: Vendor
+    api: Api
 
     def __init__(
         self,

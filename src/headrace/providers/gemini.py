@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import ClassVar, Unpack
 
 from .._types import AICapability
-from ..limits.dialects import DIALECTS
+from ..limits.dialects import DIALECTS, Dialect
+from ..wire._codec import Catalog, Codec, Counter, Embedder
 from ..wire._gemini_beside import GeminiCatalog, GeminiCounter, GeminiEmbedder
 from ..wire.gemini import GeminiCodec
 from ._vendor import ApiKey, Vendor, VendorOptions, VendorProvider
@@ -24,15 +25,18 @@ class GeminiProvider(VendorProvider):
         api_key, options: see `VendorProvider`.
     """
 
-    name = "gemini"
-    model = "gemini-3.8-flash"
-    dialect = DIALECTS["gemini"]
-    codec = GeminiCodec()
-    embedder = GeminiEmbedder()
-    counter = GeminiCounter()
-    catalog = GeminiCatalog()
-    capabilities = CHAT_MODEL | {AICapability.EMBEDDINGS, AICapability.IMAGE_GENERATION}
-    vendor = Vendor(
+    name: str = "gemini"
+    model: str = "gemini-3.8-flash"
+    dialect: Dialect = DIALECTS["gemini"]
+    codec: Codec = GeminiCodec()
+    embedder: Embedder | None = GeminiEmbedder()
+    counter: Counter | None = GeminiCounter()
+    catalog: Catalog | None = GeminiCatalog()
+    capabilities: ClassVar[frozenset[AICapability]] = CHAT_MODEL | {
+        AICapability.EMBEDDINGS,
+        AICapability.IMAGE_GENERATION,
+    }
+    vendor: Vendor = Vendor(
         base_url="https://generativelanguage.googleapis.com",
         url_env=("GOOGLE_GEMINI_BASE_URL",),
         key_env=("GOOGLE_API_KEY", "GEMINI_API_KEY"),

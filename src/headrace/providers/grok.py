@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from .._types import AICapability
-from ..limits.dialects import DIALECTS
+from ..limits.dialects import DIALECTS, Dialect
 from ..wire import openai as wire_openai
 from ..wire import responses as wire_responses
+from ..wire._codec import Catalog, Embedder
 from ..wire._openai_beside import OpenAICatalog, OpenAIEmbedder
 from ._apis import ChatOrResponsesProvider
 from ._vendor import Vendor
@@ -24,15 +27,15 @@ class GrokProvider(ChatOrResponsesProvider):
         api_key, options: see `VendorProvider`.
     """
 
-    name = "grok"
-    model = "grok-4.6"
-    dialect = DIALECTS["grok"]
-    completions = wire_openai.ChatCodec("grok", wire_openai.GROK)
-    responses = wire_responses.ResponsesCodec("grok", wire_responses.GROK)
-    embedder = OpenAIEmbedder("grok")
-    catalog = OpenAICatalog("grok")
-    capabilities = CHAT_MODEL | {AICapability.EMBEDDINGS}
-    vendor = Vendor(
+    name: str = "grok"
+    model: str = "grok-4.6"
+    dialect: Dialect = DIALECTS["grok"]
+    completions: ClassVar[wire_openai.ChatCodec] = wire_openai.ChatCodec("grok", wire_openai.GROK)
+    responses: ClassVar[wire_responses.ResponsesCodec] = wire_responses.ResponsesCodec("grok", wire_responses.GROK)
+    embedder: Embedder | None = OpenAIEmbedder("grok")
+    catalog: Catalog | None = OpenAICatalog("grok")
+    capabilities: ClassVar[frozenset[AICapability]] = CHAT_MODEL | {AICapability.EMBEDDINGS}
+    vendor: Vendor = Vendor(
         base_url="https://api.x.ai/v1",
         url_env=("XAI_BASE_URL",),
         key_env=("XAI_API_KEY",),

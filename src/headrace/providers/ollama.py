@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Final, Unpack
+from typing import ClassVar, Final, Unpack
 from urllib.parse import urlsplit
 
 import msgspec
 
 from .._types import AICapability, Deadlines, GenerationConfig
 from ..errors import HeadraceError, NotFoundError
-from ..limits.dialects import DIALECTS
-from ..wire._codec import Encoded
+from ..limits.dialects import DIALECTS, Dialect
+from ..wire._codec import Codec, Embedder, Encoded
 from ..wire._ollama_beside import OllamaEmbedder
 from ..wire.ollama import OllamaCodec
 from . import _ollama_models
@@ -64,12 +64,12 @@ class OllamaProvider(VendorProvider):
         ValueError: an address with credentials, a query or a fragment, or of another scheme than http and https.
     """
 
-    name = "ollama"
-    dialect = DIALECTS["any"]
-    codec = OllamaCodec()
-    embedder = OllamaEmbedder()
-    capabilities = CHAT_MODEL | {AICapability.EMBEDDINGS}
-    vendor = Vendor(
+    name: str = "ollama"
+    dialect: Dialect = DIALECTS["any"]
+    codec: Codec = OllamaCodec()
+    embedder: Embedder | None = OllamaEmbedder()
+    capabilities: ClassVar[frozenset[AICapability]] = CHAT_MODEL | {AICapability.EMBEDDINGS}
+    vendor: Vendor = Vendor(
         base_url=f"http://127.0.0.1:{PORT}",
         url_env=(),  # OLLAMA_HOST is no URL
         key_env=("OLLAMA_API_KEY",),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from .._types import AICapability
-from ..limits.dialects import DIALECTS
+from ..limits.dialects import DIALECTS, Dialect
+from ..wire._codec import Catalog, Counter, Embedder
 from ..wire._openai_beside import OpenAICatalog, OpenAIEmbedder, ResponsesCounter
 from ..wire.openai import ChatCodec
 from ..wire.responses import ResponsesCodec
@@ -24,15 +27,16 @@ class OpenAIProvider(ChatOrResponsesProvider):
         api_key, options: see `VendorProvider`.
     """
 
-    name = "openai"
-    model = "gpt-6.1-terra"
-    dialect = DIALECTS["openai"]
-    completions, responses = ChatCodec("openai"), ResponsesCodec("openai")
-    embedder = OpenAIEmbedder("openai")
-    counter = ResponsesCounter("openai")
-    catalog = OpenAICatalog("openai")
-    capabilities = CHAT_MODEL | {AICapability.EMBEDDINGS}
-    vendor = Vendor(
+    name: str = "openai"
+    model: str = "gpt-6.1-terra"
+    dialect: Dialect = DIALECTS["openai"]
+    completions: ClassVar[ChatCodec] = ChatCodec("openai")
+    responses: ClassVar[ResponsesCodec] = ResponsesCodec("openai")
+    embedder: Embedder | None = OpenAIEmbedder("openai")
+    counter: Counter | None = ResponsesCounter("openai")
+    catalog: Catalog | None = OpenAICatalog("openai")
+    capabilities: ClassVar[frozenset[AICapability]] = CHAT_MODEL | {AICapability.EMBEDDINGS}
+    vendor: Vendor = Vendor(
         base_url="https://api.openai.com/v1",
         url_env=("OPENAI_BASE_URL",),
         key_env=("OPENAI_API_KEY",),

@@ -81,8 +81,8 @@ class Simulator:
         self._connections = count(1)
         self._server: Server | None = None
         self.exchanges: list[Exchange] = []
-        self.connections = 0  # opened so far
-        self.open_connections = 0
+        self.connections: int = 0  # opened so far
+        self.open_connections: int = 0
         self._all_closed = anyio.Event()
 
     # ---- the server

@@ -43,7 +43,7 @@ class Server:
     def __init__(self, simulator: Simulator, host: str, port: int) -> None:
         self._simulator, self._host, self._wanted = simulator, host, port
         self._group = anyio.create_task_group()
-        self.port = 0
+        self.port: int = 0
 
     async def __aenter__(self) -> Self:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET

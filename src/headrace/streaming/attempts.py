@@ -79,6 +79,10 @@ class Place:
     """The place of one request in its pacer, from its taking to its settling. `waited` seconds for it."""
 
     __slots__ = ("is_answered", "pacer", "ticket", "waited")
+    pacer: Pacer
+    ticket: Ticket
+    waited: float
+    is_answered: bool
 
     def __init__(self, pacer: Pacer, ticket: Ticket, waited: float) -> None:
         self.pacer, self.ticket, self.waited, self.is_answered = pacer, ticket, waited, False

@@ -44,8 +44,8 @@ class Watch:
     """The clocks of one stream. `scope` is entered by the pump around all its reading."""
 
     def __init__(self, deadlines: Deadlines) -> None:
-        self.scope = CancelScope()
-        self.stamped = False  # whether the source stamps by itself, byte by byte; else the pump stamps each chunk
+        self.scope: CancelScope = CancelScope()
+        self.stamped: bool = False  # whether the source stamps by itself, byte by byte; else the pump stamps each chunk
         self._now = _clock()
         self._span: dict[DeadlineKind, float] = {
             "first_chunk": deadlines.first_chunk,
@@ -55,7 +55,7 @@ class Watch:
             "tail": TAIL,
         }
         self._slack = {kind: min(SLACK, span / 8) for kind, span in self._span.items()}
-        self.is_sent = False  # whether the request was handed to the wire
+        self.is_sent: bool = False  # whether the request was handed to the wire
         self.on_sent: Callable[[], None] | None = None
         self.kind: Due = "first_chunk"
         self._start = self._began = self._last = self._mark = self._now()

@@ -45,6 +45,9 @@ FLIGHT: ContextVar[Flight | None] = ContextVar("headrace_flight", default=None)
 class Hosted:
     """One task of a session. Subclasses say what it does; `stop` is for its owner."""
 
+    scope: CancelScope
+    done: Event
+
     def __init__(self, label: str) -> None:
         # Without the shield an outer cancellation may hit this task before its consumer, and look like a broken stream.
         self.scope, self.done = CancelScope(shield=True), Event()
@@ -180,6 +183,10 @@ class Host:
 
     Enter and leave it in one task. Leaving ends what is still open with `SessionClosedError`.
     """
+
+    name: str
+    pacer: Pacer
+    is_open: bool
 
     def __init__(self, name: str = "", *, pacer: Pacer | None = None) -> None:
         self.name, self.pacer = name, pacer or Pacer(RateLimitPolicy(pace=False), name=name)

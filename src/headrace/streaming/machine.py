@@ -112,6 +112,9 @@ class StreamMachine:
         "rate_limit",
         "received",
     )
+    marker: str
+    ended: bool
+    answered: bool
 
     def __init__(
         self,

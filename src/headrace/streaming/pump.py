@@ -89,14 +89,22 @@ class Pump(Hosted):
     `news` is rung when there is a chunk to take, and at the end; `room` by the consumer when it has caught up.
     """
 
+    host: Host
+    plan: Plan
+    machine: StreamMachine
+    news: Bell
+    room: Bell
+
     def __init__(self, host: Host, plan: Plan, machine: StreamMachine) -> None:
         super().__init__(f"stream {plan.provider}/{plan.model}".rstrip("/"))
         self.host, self.plan, self.machine = host, plan, machine
-        self.caller_deadline = current_effective_deadline()  # the caller's task only; native timeouts are invisible
-        self.token = current_token().native_token
+        self.caller_deadline: float = (
+            current_effective_deadline()
+        )  # the caller's task only; native timeouts are invisible
+        self.token: object = current_token().native_token
         self.news, self.room = Bell(), Bell()
         self.observation: Observation | None = None
-        self.over = False  # the response is closed: what remains stands in the record
+        self.over: bool = False  # the response is closed: what remains stands in the record
         machine.queue()  # first: an eager loop runs the task at once
         host.start(self)
 

@@ -81,7 +81,8 @@ class Lines:
         self._held: list[str] = []  # of a line
         self._first, self._cr = True, False
         self.broken: Undecodable | None = None
-        self._total = self.unread = 0
+        self._total = 0
+        self.unread: int = 0
         self._smooth = False  # nothing is pending, and nothing is compressed: the common case, in one step
 
     def feed(self, data: bytes) -> str:
@@ -180,6 +181,7 @@ class Framing(Lines):
     """The lines of one event stream: what is no SSE is made into events."""
 
     __slots__ = ("_json", "_json_size")
+    broken: Undecodable | None
 
     def __init__(self, coding: str = "") -> None:
         super().__init__(coding)

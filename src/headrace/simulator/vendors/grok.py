@@ -62,7 +62,7 @@ class Grok(OpenAI):
 
     def __init__(self) -> None:
         super().__init__()
-        self.routes = {
+        self.routes: Mapping[str, Route] = {
             "/chat/completions": Route("chat", ("POST",)),
             "/responses": Route("chat", ("POST",), api=GrokResponses()),
             "/embeddings": Route("embed", ("POST",), make=plain.embeddings),
