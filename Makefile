@@ -38,8 +38,10 @@ format: $(STAMP) ## rewrite in the house format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-type: $(STAMP) ## mypy --strict on the package, the typing tests and the examples
+type: $(STAMP) ## mypy --strict, and what pyright makes of the public types
 	$(BIN)/mypy src tests/typing examples
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/pyright tests/typing examples
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/pyright --verifytypes headrace --ignoreexternal | grep -F 'score: 100%'
 
 pytest: $(STAMP) ## the tests alone
 	$(BIN)/python -m pytest -q

@@ -25,12 +25,12 @@ async def main() -> None:
             messages.append(answer.to_message())  # reasoning, signatures and calls go back as they came
             calls = [call for call in answer.tool_calls if isinstance(call, ToolCall)]
             if not calls:
+                print(answer.content)
                 break
             results = [await tools[call.name].run(call) for call in calls]
             messages.append(AIMessage("tool", results))
             for call, result in zip(calls, results, strict=True):
                 print(f"{call.name}({call.arguments}) -> {result.text}")
-        print(answer.content)
 
 
 anyio.run(main)

@@ -41,6 +41,7 @@ from ._usage import Ledger
 from ._version import __version__
 from .errors import HeadraceError, OutputValidationError, ProviderError, RateLimitError, StreamInterruptedError
 from .gateway import AIGateway
+from .streaming.split import StreamPart
 from .streaming.stream import ChatStream
 
 __all__ = (
@@ -76,6 +77,7 @@ __all__ = (
     "Reasoning",
     "ReasoningPart",
     "StreamInterruptedError",
+    "StreamPart",
     "TextPart",
     "Tool",
     "ToolCall",

@@ -230,14 +230,18 @@ class Pump(Hosted):
             self.scope.cancel()
 
     def forget(self) -> None:
-        """The handle was collected: any thread, any moment, so only ask the loop (asyncio's way or trio's)."""
+        """The handle was collected."""
+        self.soon(self.leave, "closed")
+
+    def soon(self, act: Callable[..., object], *args: object) -> None:
+        """Do it in the loop: for any thread at any moment, so only ask the loop (asyncio's way or trio's)."""
         if self.done.is_set():
             return
-        soon: Callable[..., object] | None = getattr(self.token, "run_sync_soon", None)
-        if soon is None:
-            soon = cast("Callable[..., object]", getattr(self.token, "call_soon_threadsafe"))  # noqa: B009  # of object
+        ask: Callable[..., object] | None = getattr(self.token, "run_sync_soon", None)
+        if ask is None:
+            ask = cast("Callable[..., object]", getattr(self.token, "call_soon_threadsafe"))  # noqa: B009  # of object
         with suppress(RuntimeError):  # the loop is gone, and the pump with it
-            soon(self.leave, "closed")
+            ask(act, *args)
 
 
 def _tell(candidate: Candidate, following: Candidate, error: Exception) -> None:

@@ -19,6 +19,7 @@ from ..errors import StreamInterruptedError
 from .host import Host, not_open
 from .machine import StreamMachine
 from .pump import Plan, Pump
+from .split import Split, StreamPart
 
 __all__ = ("ChatStream",)
 
@@ -188,6 +189,30 @@ class ChatStream:
             self._machine.take()
         if self.state == "interrupted" and self.interruption is not None:
             raise self.interruption.with_traceback(None)
+
+    def split(self, n: int, *, buffer: int = 64) -> tuple[StreamPart, ...]:
+        """
+        Let `n` readers have the whole response, each at its own pace; the slowest sets the pace of all.
+
+        From now on the stream is read by its parts alone; what was read before is not repeated. A part that is left
+        holds up nobody; when the last one is left the response is closed. The final chunk or the error reaches each.
+
+        Args:
+            n: readers, at least 1.
+            buffer: chunks that one may be ahead of the slowest, at least 1.
+
+        Raises:
+            BusyResourceError: the stream is being read, or was split already.
+            ValueError: `n` or `buffer` is below 1.
+        """
+        for name, value in (("n", n), ("buffer", buffer)):
+            if value < 1:
+                raise ValueError(f"{name} is {value!r}: it must be at least 1")
+        if self._busy:
+            raise BusyResourceError("splitting")
+        self._busy = True  # for good
+        split = Split(self, n, buffer)
+        return tuple(StreamPart(split, lane) for lane in split.lanes)
 
     # ---------------------------------------------------------------- what is known
 
