@@ -44,12 +44,16 @@ class Lane:
 
 
 class Split:
-    """A source and the lanes of those who are still there."""
+    """A source and the lanes of those who are still there. `over`: the ending lies before all of them."""
+
+    source: ChatStream
+    lanes: list[Lane]
+    over: bool
 
     def __init__(self, source: ChatStream, lanes: int, buffer: int) -> None:
         self.source, self._buffer = source, buffer
         self.lanes = [Lane() for _ in range(lanes)]
-        self.over = False  # the ending lies before all
+        self.over = False
         self._watcher: Lane | None = None  # the one of the waiting that waits for the pump
 
     def pour(self) -> None:
