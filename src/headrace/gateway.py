@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypedDict, Unpack
 
 from anyio import sleep
 from anyio.lowlevel import checkpoint
@@ -34,7 +34,7 @@ from ._types import (
     RateLimitInfo,
 )
 from ._usage import Ledger
-from .errors import CallerError, StreamInterruptedError, UnsupportedOptionError
+from .errors import CallerError, MissingKeyError, StreamInterruptedError, UnsupportedOptionError
 from .providers._door import Door
 from .providers.base import BaseProvider
 from .streaming.attempts import Candidate, Route
@@ -70,6 +70,15 @@ LIMIT_EVENTS: Final = frozenset(
         "store_recovered",
     }
 )
+
+
+class GatewayOptions(TypedDict, total=False):
+    """What every gateway takes; see `AIGateway`."""
+
+    fallback: FallbackPolicy | None
+    budget: Budget | None
+    prices: Prices | None
+    on_rate_limit: Hook | None
 
 
 class AIGateway:
@@ -114,6 +123,28 @@ class AIGateway:
         self._was_open = False
         for provider in providers:
             self.register_provider(provider)
+
+    @classmethod
+    def from_env(cls, **options: Unpack[GatewayOptions]) -> Self:
+        """
+        A gateway to all whose keys the environment has, by the vendors' own variables, such as `OPENAI_API_KEY`.
+
+        Each has its defaults and priority 0, the vendors with a format of their own first; Ollama is among them where
+        `OLLAMA_HOST` is set, and hosts of `CompatibleProvider` by their names.
+
+        Args:
+            options: as for `AIGateway`.
+
+        Raises:
+            MissingKeyError: none of the variables is set; the message lists them.
+        """
+        from .providers._environment import providers_by_key, variables_by_provider  # they load all vendors
+
+        providers = providers_by_key()
+        if not providers:
+            wanted = "; ".join(f"{name}: {' or '.join(names)}" for name, names in variables_by_provider().items())
+            raise MissingKeyError(f"the environment has no provider's key: set one of these variables ({wanted})")
+        return cls(*providers, **options)
 
     def __repr__(self) -> str:
         return f"<AIGateway {', '.join(self._providers) or 'without providers'}>"
