@@ -1,5 +1,5 @@
 """
-The command line: `headrace demo` shows the main job, `headrace sim` runs the simulator until Ctrl-C.
+The command line: `headrace chat` asks a model, `demo` shows the main job, `sim` runs the simulator until Ctrl-C.
 
 One row of `COMMANDS` a subcommand: its help, its arguments, and what runs it. Knows no vendor's format.
 """
@@ -15,6 +15,7 @@ from typing import Final
 
 import anyio
 
+from .commands import chat
 from .simulator import Exchange, Simulator, faults
 
 __all__ = ("main",)
@@ -31,6 +32,7 @@ class Command:
     help: str
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+    epilog: str = ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="headrace", description="One client for large-language-model providers.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
-        command.arguments(subparsers.add_parser(name, help=command.help, description=command.help))
+        added = subparsers.add_parser(
+            name,
+            help=command.help,
+            description=command.help,
+            epilog=command.epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.arguments(added)
     options = parser.parse_args(argv)
     return COMMANDS[options.command].run(options)
 
@@ -133,6 +142,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 COMMANDS: Final = {
+    "chat": Command(chat.HELP, chat.arguments, chat.run, chat.EPILOG),
     "demo": Command("Four providers stream at once, break, and lose nothing.", _demo_arguments, _demo),
     "sim": Command(
         "Run the vendors' simulator until Ctrl-C: conversations, embeddings, token counts, models.",

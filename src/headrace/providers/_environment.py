@@ -18,9 +18,7 @@ from .compatible import CompatibleProvider
 
 __all__ = ("providers_by_key", "variables_by_provider")
 
-ADDRESSES: Final[Mapping[str, tuple[str, ...]]] = {
-    "ollama": ("OLLAMA_HOST",)
-}  # it needs no key: who has set its address wants it
+ADDRESSES: Final[Mapping[str, tuple[str, ...]]] = {"ollama": ("OLLAMA_HOST",)}  # no key is needed there
 
 
 def variables_by_provider() -> dict[str, tuple[str, ...]]:
