@@ -94,21 +94,20 @@ class Chat:
 
     async def main(self) -> int:
         """Print the answer; the exit code."""
-        remove = add_hook(_held)
+        remove, code = add_hook(_held), 130  # unless the answer comes to an end
         try:
             async with self._gateway as gateway, create_task_group() as tasks:
                 if sys.platform != "win32":
                     tasks.start_soon(self._stop_on_signal, tasks.cancel_scope)
                 code = await self._answer(gateway)
                 tasks.cancel_scope.cancel()
-                return code
         except BaseExceptionGroup as group:
             if len(group.exceptions) > 1:
                 raise
-            raise group.exceptions[0] from None
+            raise group.exceptions[0] from None  # noqa: ASYNC123  # its traceback is kept, the group is only ours
         finally:
             remove()
-        return 130
+        return code
 
     async def _stop_on_signal(self, scope: CancelScope) -> None:
         with anyio.open_signal_receiver(signal.SIGINT) as signals:
