@@ -1,0 +1,1 @@
+"""Web applications, over real servers."""

@@ -1,0 +1,104 @@
+"""examples/web.py on both servers: the whole answer arrives, and one who leaves ends the vendor's stream at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import httpx
+import httpx_sse
+import pytest
+
+from headrace.simulator import Script, Simulator, faults
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "web.py"
+ENDLESS = Script(text="word " * 5000, first_delay=0.0, delay=0.01)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # of the test; the application runs in its own process
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Simulator]:
+    async with Simulator() as running:
+        yield running
+
+
+@pytest.fixture(params=["uvicorn", "hypercorn-trio"])
+async def url(request: pytest.FixtureRequest, sim: Simulator) -> AsyncIterator[str]:
+    port = free_port()
+    kept = {name: value for name, value in os.environ.items() if not name.endswith(("_KEY", "_TOKEN"))}
+    command = [sys.executable, str(EXAMPLE), "--port", str(port), *(["--trio"] if "trio" in request.param else [])]
+    env = kept | {"OLLAMA_HOST": sim.base_url("ollama")}
+    process = await anyio.open_process(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with anyio.fail_after(20):
+            while True:
+                try:
+                    await (await anyio.connect_tcp("127.0.0.1", port)).aclose()
+                    break
+                except OSError:
+                    await anyio.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def events(url: str, **headers: str) -> list[httpx_sse.ServerSentEvent]:
+    async with httpx.AsyncClient(headers=headers) as client:
+        async with httpx_sse.aconnect_sse(client, "GET", url, params={"q": "Hello"}) as source:
+            return [event async for event in source.aiter_sse() if event.data]
+
+
+async def test_the_whole_answer_arrives_and_then_the_end(url: str, sim: Simulator) -> None:
+    sim.play("ollama", Script(text="one two three"))
+    got = await events(f"{url}/chat")
+    assert "".join(json.loads(event.data)["content"] for event in got[:-1]) == "one two three"
+    assert (got[-1].event, json.loads(got[-1].data)["finish_reason"]) == ("end", "stop")
+
+
+async def test_a_cut_is_shown_as_one(url: str, sim: Simulator) -> None:
+    sim.play("ollama", Script(text="one two three four five", fault=faults.CutFin(after_events=3)))
+    cut, end = (await events(f"{url}/chat"))[-2:]
+    assert (cut.event, end.event) == ("interrupted", "end")
+    assert json.loads(cut.data) == {
+        "marker": "\n\n[Response interrupted]",
+        "type": "TruncatedStreamError",
+        "message": "The connection to the model was lost.",
+        "retry_after": None,
+    }
+
+
+async def test_one_who_leaves_ends_the_vendors_stream(url: str, sim: Simulator) -> None:
+    sim.play("ollama", ENDLESS)
+    async with httpx.AsyncClient() as client, client.stream("GET", f"{url}/chat", params={"q": "Hello"}) as response:
+        async for line in response.aiter_lines():
+            if line.startswith("data:"):
+                break
+    with anyio.fail_after(5):
+        await sim.wait_all_closed()
+    exchange = sim.exchanges[-1]  # before it, the models that there are were asked for
+    assert 0 < len(exchange.text_sent) < 5000  # of 25,000: at 100 words a second it was left within ten seconds
+
+
+async def test_a_browser_that_asks_again_is_told_to_stop(url: str, sim: Simulator) -> None:
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"{url}/chat?q=Hello", headers={"Last-Event-ID": "3"})).status_code == 204
+        assert (await client.get(f"{url}/chat")).status_code == 400
+        assert "EventSource" in (await client.get(url)).text
+    assert sim.requests == 0
