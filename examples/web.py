@@ -64,6 +64,7 @@ PAGE = """<!doctype html>
     note.textContent = told.message + (told.retry_after ? ` Wait ${Math.ceil(told.retry_after)} s.` : "")
   }
   stop.onclick = () => end("Stopped.")
+  addEventListener("pagehide", () => end("Left."))  // the browser may keep the page, and its source with it
   form.onsubmit = (event) => {
     event.preventDefault()
     end()
@@ -94,11 +95,11 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
 
 
-async def page(_: Request) -> Response:
+async def page(_: Request) -> Response:  # noqa: ASYNC124  # Starlette runs a plain function in a thread
     return HTMLResponse(PAGE)
 
 
-async def chat(request: Request) -> Response:
+async def chat(request: Request) -> Response:  # noqa: ASYNC124  # as above
     if "last-event-id" in request.headers:  # a browser that lost its connection must not ask, and pay, again
         return Response(status_code=204)
     question = request.query_params.get("q", "").strip()
