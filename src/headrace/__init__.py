@@ -7,6 +7,7 @@ stand in `headrace.providers`, errors in `headrace.errors`, the simulator in `he
 
 from ._budget import Budget
 from ._figures import Figure, ModelUsage, UsageSummary
+from ._recorder import Recorder
 from ._types import (
     AICapability,
     AIMessage,
@@ -29,6 +30,7 @@ from ._types import (
     RateLimitInfo,
     Reasoning,
     ReasoningPart,
+    Recording,
     TextPart,
     Tool,
     ToolCall,
@@ -76,6 +78,8 @@ __all__ = (
     "RateLimitInfo",
     "Reasoning",
     "ReasoningPart",
+    "Recorder",
+    "Recording",
     "StreamInterruptedError",
     "StreamPart",
     "TextPart",

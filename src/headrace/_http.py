@@ -22,6 +22,7 @@ import httpx
 from anyio import BrokenResourceError, CancelScope, ClosedResourceError, move_on_after
 from httpx_sse import EventSource, ServerSentEvent
 
+from ._recorder import Tape
 from ._units import lowered
 from ._version import __version__
 from .errors import (
@@ -123,12 +124,14 @@ class Session(Host):
         headers: Mapping[str, str],
         body: bytes | None = None,
         accept: str = SSE,
+        tape: Tape | None = None,
     ) -> Exchange:
         """
         Send a request; return the open response, to be used in `async with`. Call it in a hosted task.
 
         Args:
             accept: the media type that the answer must have; see `TAKEN`.
+            tape: records what comes.
 
         Raises:
             Refusal: any status but 200, or an answer of another media type. Its body got 2 s and 64 K characters.
@@ -160,7 +163,7 @@ class Session(Host):
                 f"{self.name}: the request cannot be sent ({unsendable}): check the base URL {_origin(url)!r}, "
                 "and the API key and headers for line breaks and characters outside ASCII."
             )
-        exchange = Exchange(response, watch, provider=self.name, library=lib, accept=accept)
+        exchange = Exchange(response, watch, provider=self.name, library=lib, accept=accept, tape=tape)
         if response.status_code == 200 and any(kind in exchange.content_type for kind in TAKEN.get(accept, (accept,))):
             return exchange
         if watch is not None:
@@ -202,13 +205,18 @@ class Exchange:
         provider: str,
         library: ModuleType = httpx,
         accept: str = SSE,
+        tape: Tape | None = None,
     ) -> None:
         self.status = response.status_code
         self.headers = lowered(response.headers)
         self.content_type = self.headers.get("content-type", "").lower()
         self._response, self._provider = response, provider
         self._framing = Lines if accept == NDJSON else Framing
-        self.guard = Guard(response, self.headers, watch, provider=provider, library=library, framing=self._framing)
+        if tape is not None:
+            tape.head(self.status, self.headers)
+        self.guard = Guard(
+            response, self.headers, watch, provider=provider, library=library, framing=self._framing, tape=tape
+        )
         self._events: AsyncGenerator[ServerSentEvent, None] | None = None
 
     @property
@@ -280,6 +288,7 @@ class Guard:
         provider: str,
         library: ModuleType,
         framing: type[Lines],
+        tape: Tape | None = None,
     ) -> None:
         self.headers = headers
         self.at_eof = False
@@ -287,6 +296,8 @@ class Guard:
         self._stamp = _nothing if watch is None else watch.stamp
         self._opened = time.monotonic()
         self._raw = aiter(cast("AsyncIterator[bytes]", response.stream))  # aiter_raw() less its bookkeeping, 1 us each
+        if tape is not None:
+            self._raw = _Taped(self._raw, tape, headers)
         self._lost = (library.HTTPError, library.StreamError, OSError, BrokenResourceError, ClosedResourceError)
         self._new_framing = framing
         self._framing: Lines | None = None
@@ -320,6 +331,8 @@ class Guard:
             return framing.feed(data)
         except Undecodable as exc:
             raise self.undecodable(exc) from exc
+        except HeadraceError:  # a recording's own, played back; a deadline is an OSError, too
+            raise
         except self._lost as exc:
             raise self._cut(exc) from _bare(exc)
 
@@ -344,6 +357,8 @@ class Guard:
             self.at_eof = True
         except Undecodable as exc:
             raise self.undecodable(exc) from exc
+        except HeadraceError:  # a recording's own, played back; a deadline is an OSError, too
+            raise
         except self._lost as exc:
             raise self._cut(exc) from _bare(exc)
         return b""
@@ -377,6 +392,32 @@ class Guard:
             scope.cancel()
             for _ in range(1000):  # what httpcore had read already; a mock without a checkpoint may never end
                 await self._raw.__anext__()
+
+
+class _Taped:
+    """The bytes of a body, recorded as they pass."""
+
+    def __init__(self, raw: AsyncIterator[bytes], tape: Tape, headers: Mapping[str, str]) -> None:
+        self._raw, self._tape, self._over = raw, tape, False
+        self._inflate: Inflater | None = None
+        with suppress(Undecodable):  # the guard says so
+            self._inflate = inflater(headers.get("content-encoding", ""))
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            data = await self._raw.__anext__()
+        except BaseException as exc:
+            if not self._over:  # what has been cancelled ends like one that came to its end, when it is unwound
+                ended = isinstance(exc, StopAsyncIteration)
+                self._tape.ending = "eof" if ended else "cut" if isinstance(exc, Exception) else "left"
+            self._over = True
+            raise
+        with suppress(Undecodable):  # the same
+            self._tape.add(data if self._inflate is None else self._inflate.feed(data))
+        return data
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

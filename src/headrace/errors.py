@@ -44,7 +44,7 @@ from dataclasses import replace
 from typing import ClassVar, Final, Literal, TypeAlias
 
 from ._base_errors import HeadraceError, OutputValidationError
-from ._types import AIResponse, Attempt, ErrorInfo, RateLimitInfo
+from ._types import AIResponse, Attempt, ErrorInfo, RateLimitInfo, Recording
 
 __all__ = (
     "AllProvidersFailedError",
@@ -183,6 +183,7 @@ class ProviderError(HeadraceError):
         request_id: the vendor's id of the request, or None.
         retry_after: seconds to wait before the same request may succeed, or None if unsaid.
         retryable: whether sending the same request again may succeed.
+        recording: the raw frames of the response, where a `Recorder` was given and the response had begun.
     """
 
     RETRYABLE: ClassVar[bool] = False
@@ -192,6 +193,7 @@ class ProviderError(HeadraceError):
     request_id: str | None
     retry_after: float | None
     retryable: bool
+    recording: Recording | None = None
 
     def __init__(
         self,
@@ -433,6 +435,12 @@ class StreamInterruptedError(HeadraceError):
         self.partial_content, self.cause = partial_content, cause
         self.response = None
         self.__cause__: BaseException | None = cause
+
+    @property
+    def recording(self) -> Recording | None:
+        """The raw frames of the response, where a `Recorder` was given."""
+        found = getattr(self.cause, "recording", None)
+        return found if isinstance(found, Recording) else None
 
     def __str__(self) -> str:
         return f"Stream interrupted after {len(self.partial_content)} chars: {self.cause}"

@@ -20,6 +20,7 @@ from anyio.lowlevel import checkpoint
 from ._budget import Budget
 from ._figures import UsageSummary
 from ._prices import Prices
+from ._recorder import Recorder
 from ._routing import FallbackPolicy, Option, route
 from ._types import (
     AICapability,
@@ -79,6 +80,7 @@ class GatewayOptions(TypedDict, total=False):
     budget: Budget | None
     prices: Prices | None
     on_rate_limit: Hook | None
+    recorder: Recorder | None
 
 
 class AIGateway:
@@ -104,6 +106,7 @@ class AIGateway:
         prices: the caller's prices, over the public lists (extra `prices`); see `Ledger`.
         on_rate_limit: called with each `telemetry.Event` of its providers' limits while the gateway is open. It must
             not block; what it raises is logged and dropped.
+        recorder: for those of its providers that have none of their own; see `Recorder`.
     """
 
     def __init__(
@@ -113,12 +116,14 @@ class AIGateway:
         budget: Budget | None = None,
         prices: Prices | None = None,
         on_rate_limit: Hook | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._providers: dict[str, tuple[int, BaseProvider]] = {}
         self._default: str | None = None
         self._fallback = fallback
         self._ledger = Ledger(budget=budget, prices=prices)
         self._on_rate_limit, self._unhook = on_rate_limit, _nothing
+        self._recorder = recorder
         self._door: Door | None = None
         self._was_open = False
         for provider in providers:
@@ -166,6 +171,7 @@ class AIGateway:
         if provider.name in self._providers:
             raise ValueError(f"a provider named {provider.name!r} is registered already")
         self._providers[provider.name] = (priority, provider)
+        provider.recorder = provider.recorder or self._recorder
         provider._observers = (*provider._observers, self._ledger)  # of its calls outside of the gateway, too
         if self._door is not None:
             self._door.admit(provider)

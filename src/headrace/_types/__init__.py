@@ -36,6 +36,7 @@ from ._messages import (
     ToolResultPart,
     VendorPart,
 )
+from ._recording import Ending, Frame, Recording
 from ._requests import Deadlines, GenerationConfig, PromptCache, Reasoning, Tool
 from ._secret import Secret
 
@@ -52,7 +53,9 @@ __all__ = (
     "Deadlines",
     "DocumentPart",
     "EmbeddingResponse",
+    "Ending",
     "ErrorInfo",
+    "Frame",
     "GenerationConfig",
     "ImagePart",
     "LimitDimension",
@@ -63,6 +66,7 @@ __all__ = (
     "RateLimitInfo",
     "Reasoning",
     "ReasoningPart",
+    "Recording",
     "ResponsePart",
     "Role",
     "Secret",

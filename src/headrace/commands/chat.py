@@ -24,7 +24,7 @@ from ..providers import PROVIDERS, BaseProvider, load_provider
 from ..streaming.stream import ChatStream
 from ..telemetry import Event, add_hook
 
-__all__ = ("EPILOG", "HELP", "arguments", "run")
+__all__ = ("EPILOG", "HELP", "arguments", "plain", "run")
 
 HELP: Final = "Ask a model; the answer is printed as it comes."
 EPILOG: Final = """\
@@ -134,7 +134,7 @@ class Chat:
 
     def _print(self, chunk: AIStreamChunk) -> None:
         if self._json:
-            print(msgspec.json.encode(_plain(chunk)).decode(), flush=True)
+            print(msgspec.json.encode(plain(chunk)).decode(), flush=True)
         elif not chunk.is_marker and (text := chunk.content or chunk.refusal):
             print(text, end="", flush=True)
             self._line_open = not text.endswith("\n")
@@ -145,7 +145,7 @@ class Chat:
             print(flush=True)
 
 
-def _plain(chunk: AIStreamChunk) -> dict[str, object]:
+def plain(chunk: AIStreamChunk) -> dict[str, object]:
     """What a line of JSON says of a chunk: what is not empty."""
     usage = None if chunk.usage is None else {name: value for name, value in chunk.usage.items() if name != "raw"}
     said = {

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from .. import _clock, models
 from .._http import Exchange, Refusal, Session, request_id
+from .._recorder import Tape, is_sensitive
 from .._types import (
     AIMessage,
     AIStreamChunk,
@@ -241,10 +242,14 @@ class VendorProvider(BaseProvider):
             strict=self.strict_options,
         )
 
-    async def _open(self, session: Session, encoded: Encoded, *, accept: str) -> Exchange:
-        """Send a request, in a task of `session`; the open response, or the vendor's refusal as a typed error."""
+    async def _open(self, session: Session, encoded: Encoded, *, accept: str, model: str | None = None) -> Exchange:
+        """
+        Send a request, in a task of `session`; the open response, or the vendor's refusal as a typed error. `model` is
+        named by a conversation.
+        """
         _clocks_off()  # asking for a key is not the vendor's doing
         key = await self._current_key()
+        tape = self._tape(encoded, key, accept, model)
         try:
             return await session.open(
                 encoded.method,
@@ -252,9 +257,26 @@ class VendorProvider(BaseProvider):
                 headers=self._request_headers(key, encoded.headers),
                 body=encoded.body,
                 accept=accept,
+                tape=tape,
             )
         except Refusal as refusal:
             raise self._refused(refusal, key) from None
+
+    def _tape(self, encoded: Encoded, key: Secret | None, accept: str, model: str | None) -> Tape | None:
+        """For the exchange that is about to be sent; its task finishes it."""
+        flight = FLIGHT.get()
+        if self.recorder is None or flight is None:
+            return None
+        secrets = [value for name, value in self._headers.items() if is_sensitive(name)]
+        flight.tape = self.recorder.tape(
+            provider=self.name,
+            model=model or "",
+            api=None if model is None else self._api_for(model),
+            kind="call" if model is None else "answer" if accept == JSON else "stream",
+            request=f"{encoded.method} {encoded.path}",
+            secrets=secrets if key is None else [key.reveal(), *secrets],
+        )
+        return flight.tape
 
     async def _json(
         self,
@@ -327,7 +349,9 @@ class VendorProvider(BaseProvider):
             lambda config: codec.encode(loaded, config, model=model, stream=stream), loaded, given, model
         )
         session = self._current_session()
-        async with await self._open(session, encoded, accept=codec.stream_type if stream else JSON) as exchange:
+        async with await self._open(
+            session, encoded, accept=codec.stream_type if stream else JSON, model=model
+        ) as exchange:
             ident = request_id(exchange.headers)
             yield AIStreamChunk(  # noqa: ASYNC119  # the pump closes this generator in the task that ran it
                 "", rate_limit=self._parse_rate_limit_headers(exchange.headers), meta=ChunkMeta(request_id=ident)

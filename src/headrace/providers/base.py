@@ -13,6 +13,7 @@ from typing import ClassVar, Final, Self, TypedDict, Unpack
 
 from .. import _clock, _units
 from .._http import AsyncClient, Session
+from .._recorder import Recorder
 from .._types import (
     AICapability,
     AIMessage,
@@ -65,6 +66,7 @@ class ProviderOptions(TypedDict, total=False):
     max_attempts: int
     marker: str
     strict_options: bool
+    recorder: Recorder | None
 
 
 class BaseProvider:
@@ -87,6 +89,7 @@ class BaseProvider:
         marker: the text of the marker chunk that ends an interrupted stream.
         strict_options: raise `UnsupportedOptionError` for an option that the model or the vendor does not take; False
             leaves the option out, with a `telemetry` event.
+        recorder: keeps the raw frames of the last responses, and gives them to errors; see `Recorder`.
     """
 
     name: str = ""
@@ -101,6 +104,7 @@ class BaseProvider:
     max_attempts: int = 1
     marker: str = MARKER
     strict_options: bool = True
+    recorder: Recorder | None = None
     _http_client: AsyncClient | None = None
     _session: Session | None = None
     _observers: tuple[Observer, ...] = ()  # who watches this provider beside those who watch all
@@ -113,6 +117,7 @@ class BaseProvider:
         self.max_attempts = _counted(options.get("max_attempts", self.max_attempts))
         self.marker = options.get("marker", self.marker)
         self.strict_options = options.get("strict_options", self.strict_options)
+        self.recorder = options.get("recorder")
         self._http_client = options.get("http_client")
 
     def __repr__(self) -> str:

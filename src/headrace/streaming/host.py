@@ -17,6 +17,7 @@ from typing import Final, Generic, Self, TypeVar
 
 from anyio import CancelScope, Event, create_task_group, current_effective_deadline, current_time
 
+from .._recorder import Tape
 from .._types import Deadlines
 from ..errors import SessionClosedError, is_busy
 from ..limits.pacer import Pacer
@@ -31,12 +32,21 @@ T = TypeVar("T")
 CLOSE: Final = 2.0  # seconds for closing a response or a client; a peer that stalls here is dropped
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Flight:
-    """What a raw stream needs of the task that drives it: the session to send through and the clocks to stamp."""
+    """
+    What a raw stream needs of the task that drives it: the session to send through and the clocks to stamp. What it
+    leaves there: the tape of its exchange, for the task to finish.
+    """
 
     host: Host
     watch: Watch
+    tape: Tape | None = None
+
+    def recorded(self, error: BaseException | None) -> None:
+        """The exchange has ended."""
+        if self.tape is not None:
+            self.tape.finish(error)
 
 
 FLIGHT: ContextVar[Flight | None] = ContextVar("headrace_flight", default=None)
@@ -132,7 +142,8 @@ class Call(Hosted, Generic[T]):
         watch, error = Watch(self._deadlines), None
         if (on_sent := self._on_sent) is not None:
             watch.on_sent = lambda: on_sent(place.waited)
-        FLIGHT.set(Flight(self._host, watch))  # in this task's own context
+        flight = Flight(self._host, watch)
+        FLIGHT.set(flight)  # in this task's own context
         try:
             with watch.scope:
                 return await self._work(place)
@@ -141,6 +152,7 @@ class Call(Hosted, Generic[T]):
             error = exc
             raise
         finally:
+            flight.recorded(error)
             place.settle(error, sent=watch.is_sent)
 
     def failed(self, exc: Exception) -> None:

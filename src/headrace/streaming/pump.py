@@ -152,11 +152,12 @@ class Pump(Hosted):
     async def _attempt(self, candidate: Candidate, place: Place) -> None:
         """One request, to the end of its response. Its failure is in the machine, or raised."""
         machine, watch, error = self.machine, Watch(candidate.deadlines), None
+        flight = Flight(candidate.host or self.host, watch)
         if (observation := self.observation) is not None:
             watch.on_sent = lambda: observation.sent(place.waited, candidate.asked())
         try:
             machine.sent()
-            FLIGHT.set(Flight(candidate.host or self.host, watch))  # in this task's own context
+            FLIGHT.set(flight)  # in this task's own context
             with watch.scope:
                 await self._read(candidate, place, watch)
             if watch.scope.cancelled_caught:
@@ -165,6 +166,7 @@ class Pump(Hosted):
             error = exc
             raise
         finally:
+            flight.recorded(error or machine.error)
             place.settle(error or machine.error, machine.usage, sent=watch.is_sent)
 
     async def _read(self, candidate: Candidate, place: Place, watch: Watch) -> None:
