@@ -18,6 +18,7 @@ KEY: Final = "sk-0123456789-abcdefghij"
 def tape(recorder: Recorder, *, head: bool = True) -> Tape:
     made = recorder.tape(
         provider="openai",
+        vendor="openai",
         model="m",
         api="chat",
         kind="stream",
@@ -110,7 +111,8 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
 
 
 HEAD: Final = (
-    b'{"headrace_recording":1,"provider":"openai","model":"m","api":"chat","kind":"stream","request":"POST /x",'
+    b'{"headrace_recording":1,"provider":"openai","vendor":"openai","model":"m","api":"chat","kind":"stream",'
+    b'"request":"POST /x",'
     b'"sent_at":1.0,"answered":0.1,"status":200,"headers":{},"lost_frames":0,"lost_bytes":0,"ending":"eof",'
     b'"error":"","message":""}\n'
 )
@@ -151,6 +153,7 @@ def test_a_file_is_read_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_provider_that_nobody_knows_must_be_given() -> None:
     unknown = Recording(
         provider="mine",
+        vendor="mine",
         model="m",
         api=None,
         kind="stream",

@@ -72,6 +72,7 @@ class Recorder:
         self,
         *,
         provider: str,
+        vendor: str,
         model: str,
         api: str | None,
         kind: Literal["stream", "answer", "call"],
@@ -82,6 +83,7 @@ class Recorder:
         return Tape(
             self,
             provider=provider,
+            vendor=vendor,
             model=model,
             api=api,
             kind=kind,
@@ -98,6 +100,7 @@ class Tape:
         recorder: Recorder,
         *,
         provider: str,
+        vendor: str,
         model: str,
         api: str | None,
         kind: Literal["stream", "answer", "call"],
@@ -105,7 +108,8 @@ class Tape:
         secrets: Sequence[str],
     ) -> None:
         self._recorder, self._room = recorder, recorder.max_bytes
-        self._provider, self._model, self._api, self._kind, self._request = provider, model, api, kind, request
+        self._provider, self._vendor, self._model = provider, vendor, model
+        self._api, self._kind, self._request = api, kind, request
         self._secrets = [one.encode() for one in secrets]
         self._sent_at, self._began = _clock.wall(), time.monotonic()
         self._answered = 0.0
@@ -138,6 +142,7 @@ class Tape:
         failure = error if isinstance(error, Exception) else None
         recording = Recording(
             provider=self._provider,
+            vendor=self._vendor,
             model=self._model,
             api=self._api,
             kind=self._kind,

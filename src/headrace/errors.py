@@ -5,6 +5,7 @@ HeadraceError
 ├── OutputValidationError             the model's words are not as asked for (a ValueError); they are in `.content`
 ├── CallerError                       the caller: nothing was sent
 │   ├── UnsupportedOptionError        an option that the provider or the model cannot honour (a ValueError)
+│   ├── ConfigError                   a configuration file that cannot be used (a ValueError)
 │   ├── ModelRulesError               a table of model rules that cannot be read (a ValueError)
 │   ├── MissingKeyError               no API key
 │   ├── BudgetExceededError           a `Budget` of the caller's own is spent
@@ -53,6 +54,7 @@ __all__ = (
     "BudgetExceededError",
     "CallerError",
     "ConcurrencyLimitError",
+    "ConfigError",
     "ConnectionFailedError",
     "ContentRefusedError",
     "ContextLengthError",
@@ -105,6 +107,10 @@ class UnsupportedOptionError(CallerError, ValueError):
     def __init__(self, message: str, *, option: str = "") -> None:
         super().__init__(message)
         self.option = option
+
+
+class ConfigError(CallerError, ValueError):
+    """A configuration file cannot be used. The message has a line for each mistake, with its place."""
 
 
 class ModelRulesError(CallerError, ValueError):

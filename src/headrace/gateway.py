@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from os import PathLike
 from types import TracebackType
 from typing import Final, Self, TypedDict, Unpack
 
@@ -37,6 +38,7 @@ from ._types import (
 from ._usage import Ledger
 from .errors import CallerError, MissingKeyError, StreamInterruptedError, UnsupportedOptionError
 from .providers._door import Door
+from .providers._vendor import ApiKey
 from .providers.base import BaseProvider
 from .streaming.attempts import Candidate, Route
 from .streaming.host import Host
@@ -150,6 +152,37 @@ class AIGateway:
             wanted = "; ".join(f"{name}: {' or '.join(names)}" for name, names in variables_by_provider().items())
             raise MissingKeyError(f"the environment has no provider's key: set one of these variables ({wanted})")
         return cls(*providers, **options)
+
+    @classmethod
+    def from_config(
+        cls, path: str | PathLike[str], *, keys: Mapping[str, ApiKey] | None = None, **options: Unpack[GatewayOptions]
+    ) -> Self:
+        """
+        A gateway as a TOML file describes it: a table `[providers.NAME]` for each provider; see docs/configuration.md.
+
+        No key stands in the file. A provider's key is that of the vendor's own variable, which goes to the vendor's own
+        hosts; every other pairing of a key and an address is for code to make, by `keys`.
+
+        Args:
+            path: of the file.
+            keys: the key, or a callable that gives it, for providers by their names in the file.
+            options: as for `AIGateway`; they go over what the file says.
+
+        Raises:
+            ConfigError: the file cannot be read, has an unknown key or a value that cannot be, or a key is missing. The
+                message has a line for each mistake.
+        """
+        from .providers._config import configured
+
+        found = configured(path, keys or {})
+        if found.fallback is False:
+            options.setdefault("fallback", None)
+        gateway = cls(**options)
+        for priority, provider in found.providers:
+            gateway.register_provider(provider, priority)
+        if found.default is not None:
+            gateway.set_default_provider(found.default)
+        return gateway
 
     def __repr__(self) -> str:
         return f"<AIGateway {', '.join(self._providers) or 'without providers'}>"

@@ -7,18 +7,16 @@ A recording, played back: the same frames through the same code, into the same c
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 from ._playback import playback
 from ._types import AIMessage, Deadlines, GenerationConfig, Recording
 from .limits.policy import RateLimitPolicy
-from .providers import PROVIDERS, load_provider
+from .providers._named import make_provider, names
 from .providers._vendor import VendorOptions, VendorProvider
-from .providers.compatible import HOSTS, CompatibleProvider
+from .providers.base import BaseProvider
+from .providers.compatible import CompatibleProvider
 from .streaming.stream import ChatStream
-
-if TYPE_CHECKING:
-    from .providers._apis import Api
 
 __all__ = ("replay",)
 
@@ -53,16 +51,16 @@ def replay(recording: Recording, *, speed: float = 0.0, provider: type[VendorPro
     return _provider(recording, provider, options).chat_stream([AIMessage("user", "(replay)")], config)
 
 
-def _provider(recording: Recording, given: type[VendorProvider] | None, options: VendorOptions) -> VendorProvider:
-    name, api = recording.provider, cast("Api | None", recording.api)
-    if given is None and (name == "compatible" or name not in PROVIDERS):
-        if api is None:
-            raise ValueError(
-                f"the recording is of {name!r}, which is no provider of this package: give replay(provider=...)"
-            )
-        host = name if name in HOSTS else None
-        return CompatibleProvider("replay", host=host, name=name or "replay", api=api, **options)
-    kind = given or cast("type[VendorProvider]", load_provider(name))
-    if api is None:
-        return kind("replay", **options)
-    return kind("replay", api=api, **options)  # type: ignore[call-arg]  # those with two formats have it
+def _provider(recording: Recording, given: type[VendorProvider] | None, options: VendorOptions) -> BaseProvider:
+    more: dict[str, object] = {**options, "api_key": "replay", "name": recording.provider or None}
+    if recording.api is not None:
+        more["api"] = recording.api
+    if given is not None:
+        return given(**more)  # type: ignore[arg-type]  # whoever made the recording had them
+    if recording.vendor in names():
+        return make_provider(recording.vendor, **more)
+    if recording.api is not None:
+        return CompatibleProvider(**more)  # type: ignore[arg-type]  # the same
+    raise ValueError(
+        f"the recording is of {recording.vendor!r}, which is no provider of this package: give replay(provider=...)"
+    )

@@ -38,7 +38,7 @@ class Recording:
     The raw frames of one response, with their times. It holds no request, and no key: see `Recorder`.
 
     Attributes:
-        provider, model: who was asked.
+        provider, model: who was asked; `vendor` whose format that is, whatever the provider is called.
         api: "chat" or "responses" where the provider has both formats, else None.
         kind: "stream", or "answer" for a conversation that was answered in one JSON body, or "call" for what is no
             conversation, such as vectors.
@@ -54,6 +54,7 @@ class Recording:
     """
 
     provider: str
+    vendor: str
     model: str
     api: str | None
     kind: Literal["stream", "answer", "call"]
@@ -117,6 +118,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
 
     headrace_recording: int
     provider: str
+    vendor: str
     model: str
     api: str | None
     kind: Literal["stream", "answer", "call"]

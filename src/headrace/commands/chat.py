@@ -20,7 +20,7 @@ from anyio import CancelScope, create_task_group
 from .._types import AIMessage, AIStreamChunk, GenerationConfig
 from ..errors import CallerError, HeadraceError, ProviderError, QuotaExceededError, RateLimitError
 from ..gateway import AIGateway
-from ..providers import PROVIDERS, BaseProvider, load_provider
+from ..providers._named import make_provider
 from ..streaming.stream import ChatStream
 from ..telemetry import Event, add_hook
 
@@ -164,25 +164,7 @@ def plain(chunk: AIStreamChunk) -> dict[str, object]:
 def _gateway(model: str | None) -> AIGateway:
     if model is None:
         return AIGateway.from_env()
-    return AIGateway(_provider(model.partition("/")[0]))
-
-
-def _provider(name: str) -> BaseProvider:
-    """
-    The provider of this name: a vendor's, or a known host's.
-
-    Raises:
-        ValueError: there is none.
-    """
-    from ..providers._hosts import HOSTS
-    from ..providers.compatible import CompatibleProvider
-
-    vendors = [vendor for vendor in PROVIDERS if vendor != "compatible"]
-    if name in vendors:
-        return load_provider(name)()
-    if name in HOSTS:
-        return CompatibleProvider(host=name)
-    raise ValueError(f"there is no provider {name!r}: there are {', '.join([*vendors, *HOSTS])}")
+    return AIGateway(make_provider(model.partition("/")[0]))
 
 
 def _messages(system: str | None, prompt: str) -> list[AIMessage]:

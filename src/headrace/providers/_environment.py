@@ -12,9 +12,9 @@ from typing import Final
 
 from . import PROVIDERS, load_provider
 from ._hosts import HOSTS
+from ._named import make_provider
 from ._vendor import VendorProvider, environment
 from .base import BaseProvider
-from .compatible import CompatibleProvider
 
 __all__ = ("providers_by_key", "variables_by_provider")
 
@@ -36,7 +36,5 @@ def variables_by_provider() -> dict[str, tuple[str, ...]]:
 def providers_by_key() -> list[BaseProvider]:
     """A provider, with its defaults, for each vendor and known host that the environment has a variable for."""
     return [
-        load_provider(name)() if name in PROVIDERS else CompatibleProvider(host=name)
-        for name, variables in variables_by_provider().items()
-        if environment(variables) is not None
+        make_provider(name) for name, variables in variables_by_provider().items() if environment(variables) is not None
     ]

@@ -147,10 +147,7 @@ class VendorProvider(BaseProvider):
 
     def _environment_key(self) -> Secret | None:
         """The environment's key, if `base_url` is a host that it may go to."""
-        url = urlsplit(self.base_url)
-        host = url.hostname if url.scheme == "https" and url.hostname is not None else ""
-        allowed = (*self.vendor.hosts, *self._key_hosts)
-        if not any(host == name or host.endswith(f".{name}") for name in allowed):
+        if not self._goes_to_vendor():
             return None
         value = environment(self.vendor.key_env)
         return None if value is None else Secret(value)
@@ -173,6 +170,13 @@ class VendorProvider(BaseProvider):
         text = key.reveal() if isinstance(key, Secret) else ""
         mark = blake2b(text.encode(), digest_size=8, person=b"headrace").hexdigest() if text else "-"
         return f"{self.base_url.partition('://')[2]}:{mark}"
+
+    def _goes_to_vendor(self) -> bool:
+        """Whether `base_url` is by https one of the vendor's own hosts, or of those that code has named."""
+        url = urlsplit(self.base_url)
+        host = url.hostname if url.scheme == "https" and url.hostname is not None else ""
+        allowed = (*self.vendor.hosts, *self._key_hosts)
+        return any(host == name or host.endswith(f".{name}") for name in allowed)
 
     async def _current_key(self) -> Secret | None:
         """The key for the next request; None where there is none and none is needed."""
@@ -221,8 +225,8 @@ class VendorProvider(BaseProvider):
 
     @property
     def _rules(self) -> str:
-        """The name that has the rules of this provider's models."""
-        return self.name
+        """The vendor's name, whatever this one is called: it has the rules of the models."""
+        return type(self).name
 
     def _prepared(
         self,
@@ -270,6 +274,7 @@ class VendorProvider(BaseProvider):
         secrets = [value for name, value in self._headers.items() if is_sensitive(name)]
         flight.tape = self.recorder.tape(
             provider=self.name,
+            vendor=self._rules,
             model=model or "",
             api=None if model is None else self._api_for(model),
             kind="call" if model is None else "answer" if accept == JSON else "stream",

@@ -58,6 +58,7 @@ CHAT_MODEL: Final = frozenset(
 class ProviderOptions(TypedDict, total=False):
     """What every provider takes; see `BaseProvider`."""
 
+    name: str | None
     model: str | None
     http_client: AsyncClient | None
     deadlines: Deadlines | None
@@ -77,6 +78,7 @@ class BaseProvider:
     that was not entered, `async with provider.chat_stream(...)`, `chat()` and `generate()` open a private one each.
 
     Args:
+        name: by which a gateway knows it; else the vendor's. Two of one vendor need two names.
         model: the model asked where a call names none.
         http_client: an `httpx.AsyncClient` or `httpx2.AsyncClient` to send through; it is never closed here. Its
             connection limit should not be below `max_requests`.
@@ -110,6 +112,9 @@ class BaseProvider:
     _observers: tuple[Observer, ...] = ()  # who watches this provider beside those who watch all
 
     def __init__(self, **options: Unpack[ProviderOptions]) -> None:
+        if unknown := options.keys() - ProviderOptions.__annotations__.keys():
+            raise TypeError(f"{type(self).__name__} has no option {min(unknown)!r}")
+        self.name = options.get("name") or self.name
         self.model = options.get("model") or self.model
         self.deadlines = options.get("deadlines") or self.deadlines
         self.max_requests = options.get("max_requests", self.max_requests)

@@ -43,7 +43,6 @@ class CompatibleProvider(VendorProvider):
             known is spoken to with what every server understands.
         base_url: what stands before `/chat/completions` or `/responses`; else the row's own.
         api: "chat", which every such server has, or "responses".
-        name: the provider's, by which a gateway knows it; else the row's. Two to one host need two names.
         options: what every vendor's provider takes; see `VendorProvider`.
 
     Raises:
@@ -66,13 +65,12 @@ class CompatibleProvider(VendorProvider):
         api_key: ApiKey | None = None,
         *,
         host: str | KnownHost | None = None,
-        name: str | None = None,
         api: Api = "chat",
         **options: Unpack[VendorOptions],
     ) -> None:
         base_url = options.get("base_url")
         row = _row(host, base_url)
-        self.host, self.name, self.model = row, name or row.name, row.model
+        self.host, self.name, self.model = row, options.get("name") or row.name, row.model
         if api not in APIS:
             raise ValueError(f"{self.name}: there is no api {api!r}: use {' or '.join(map(repr, APIS))}")
         self.api = api
