@@ -1,6 +1,6 @@
 """
-The command line: `headrace chat` asks a model, `demo` shows the main job, `replay` plays a recording,
-`sim` runs the simulator until Ctrl-C.
+The command line: `headrace chat`, `models`, `limits`, `doctor`, `replay`, and here `demo`, the main job, and `sim`, the
+simulator until Ctrl-C.
 
 One row of `COMMANDS` a subcommand: its help, its arguments, and what runs it. Knows no vendor's format.
 """
@@ -16,7 +16,7 @@ from typing import Final
 
 import anyio
 
-from .commands import chat, replay
+from .commands import chat, doctor, limits, models, replay
 from .simulator import Exchange, Simulator, faults
 
 __all__ = ("main",)
@@ -145,6 +145,9 @@ def _demo(options: argparse.Namespace) -> int:
 COMMANDS: Final = {
     "chat": Command(chat.HELP, chat.arguments, chat.run, chat.EPILOG),
     "demo": Command("Four providers stream at once, break, and lose nothing.", _demo_arguments, _demo),
+    "doctor": Command(doctor.HELP, doctor.arguments, doctor.run, doctor.EPILOG),
+    "limits": Command(limits.HELP, limits.arguments, limits.run, limits.EPILOG),
+    "models": Command(models.HELP, models.arguments, models.run, models.EPILOG),
     "replay": Command(replay.HELP, replay.arguments, replay.run, replay.EPILOG),
     "sim": Command(
         "Run the vendors' simulator until Ctrl-C: conversations, embeddings, token counts, models.",

@@ -18,11 +18,11 @@ import msgspec
 from anyio import CancelScope, create_task_group
 
 from .._types import AIMessage, AIStreamChunk, GenerationConfig
-from ..errors import CallerError, HeadraceError, ProviderError, QuotaExceededError, RateLimitError
+from ..errors import CallerError, HeadraceError, QuotaExceededError, RateLimitError
 from ..gateway import AIGateway
-from ..providers._named import make_provider
 from ..streaming.stream import ChatStream
 from ..telemetry import Event, add_hook
+from . import _who
 
 __all__ = ("EPILOG", "HELP", "arguments", "plain", "run")
 
@@ -56,9 +56,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=int, metavar="N", help="the longest answer, in tokens")
     parser.add_argument("--temperature", type=float, metavar="T", help="randomness; many models take none")
     parser.add_argument("--json", action="store_true", help="a JSON object a line for each chunk, in place of its text")
-    parser.add_argument(
-        "--backend", choices=("asyncio", "trio"), default="asyncio", help="event loop (default: %(default)s)"
-    )
+    _who.arguments(parser)
+    _who.backend(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -67,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     if not prompt.strip():
         return _fail("there is no question: give it as an argument, or by standard input", 2)
     try:
-        chat = Chat(_gateway(options.model), _messages(options.system, prompt), options)
+        chat = Chat(_who.gateway(options, _named(options.model)), _messages(options.system, prompt), options)
         return anyio.run(chat.main, backend=options.backend)
     except BrokenPipeError:  # `| head`: nobody reads on; and Python must not complain again at its exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -75,11 +74,11 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:  # before the signal is received, or where it cannot be
         return 130
     except (RateLimitError, QuotaExceededError) as exc:
-        return _fail(_described(exc), 4)
+        return _fail(_who.described(exc), 4)
     except (CallerError, ValueError) as exc:
         return _fail(str(exc), 2)
     except HeadraceError as exc:
-        return _fail(_described(exc), 1)
+        return _fail(_who.described(exc), 1)
 
 
 class Chat:
@@ -87,7 +86,8 @@ class Chat:
 
     def __init__(self, gateway: AIGateway, messages: list[AIMessage], options: argparse.Namespace) -> None:
         self._gateway, self._messages, self._json = gateway, messages, bool(options.json)
-        self._model = options.model.partition("/")[2] if options.model else ""
+        who, _, model = str(options.model or "").partition("/")
+        self._who, self._model = who or None, model or None
         self._config = GenerationConfig(max_tokens=options.max_tokens, temperature=options.temperature)
         self._stopped = False
         self._line_open = False
@@ -116,10 +116,8 @@ class Chat:
                 scope.cancel()
 
     async def _answer(self, gateway: AIGateway) -> int:
-        provider = gateway.get_provider().name
-        stream = gateway.chat_stream(
-            self._messages, self._config, provider=provider, model=self._model or None, fallback=()
-        )
+        provider = gateway.get_provider(self._who).name
+        stream = gateway.chat_stream(self._messages, self._config, provider=provider, model=self._model, fallback=())
         try:
             async with stream:
                 async for chunk in stream:
@@ -161,10 +159,8 @@ def plain(chunk: AIStreamChunk) -> dict[str, object]:
     return {"content": chunk.content} | {name: value for name, value in said.items() if value}
 
 
-def _gateway(model: str | None) -> AIGateway:
-    if model is None:
-        return AIGateway.from_env()
-    return AIGateway(make_provider(model.partition("/")[0]))
+def _named(model: str | None) -> list[str]:
+    return [] if model is None else [model.partition("/")[0]]
 
 
 def _messages(system: str | None, prompt: str) -> list[AIMessage]:
@@ -188,14 +184,8 @@ def _received(stream: ChatStream) -> str:
     return f"{len(stream.partial_content)} characters" + ("" if tokens is None else f", {tokens} tokens")
 
 
-def _described(exc: HeadraceError) -> str:
-    if isinstance(exc, ProviderError) and exc.retry_after is not None:
-        return f"{exc} (come back in {exc.retry_after:.0f} s)"
-    return str(exc)
-
-
 def _say(text: str) -> None:
-    print(f"headrace chat: {text}", file=sys.stderr, flush=True)
+    _who.say("chat", text)
 
 
 def _fail(text: str, code: int) -> int:
