@@ -5,7 +5,8 @@ Takes an httpx or httpx2 client; what differs is the library whose classes are u
 vendor: a refusal is handed on as it came, for the vendor's codec to read.
 
 Works around: httpcore #1093 (a cancelled waiter kills the pool: never queue there), httpx #3686 (a request body left
-suspended when the send is cancelled), nested generators left to the garbage collector (closed inside out here).
+suspended when the send is cancelled), nested generators left to the garbage collector (closed inside out here),
+a connection that is cancelled before its first request (dropped here).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final, Protocol, Self, cast
 
 import httpx
-from anyio import BrokenResourceError, CancelScope, ClosedResourceError, move_on_after
+from anyio import BrokenResourceError, CancelScope, ClosedResourceError, get_cancelled_exc_class, move_on_after
 from httpx_sse import EventSource, ServerSentEvent
 
 from ._recorder import Tape
@@ -32,7 +33,7 @@ from .errors import (
     TruncatedStreamError,
     UndecodableEventError,
 )
-from .limits.pacer import Pacer
+from .limits.pacing import AnyPacing
 from .streaming.host import CLOSE, FLIGHT, Host
 from .wire.framing import NDJSON, SSE, Framing, Inflater, Lines, Undecodable, inflater
 
@@ -83,7 +84,7 @@ class Session(Host):
         *,
         owner: object = None,
         http_client: AsyncClient | None = None,
-        pacer: Pacer | None = None,
+        pacer: AnyPacing | None = None,
     ) -> None:
         super().__init__(name, pacer=pacer)
         self.owner = owner
@@ -106,9 +107,12 @@ class Session(Host):
 
     def busy_connections(self) -> list[str]:
         """Those of the client's pool that are not idle, as the pool describes them; [] where it cannot be seen."""
-        transport = getattr(self._client, "_transport", None)
-        pool = getattr(transport, "_pool", None)  # httpcore shows it nowhere else
-        return [text for one in getattr(pool, "connections", ()) if "IDLE" not in (text := repr(one))]
+        return [
+            text
+            for pool in _pools(self._client)
+            for one in getattr(pool, "connections", ())
+            if "IDLE" not in (text := repr(one))
+        ]
 
     async def aclose_resources(self) -> None:
         client, self._client = self._client, None
@@ -149,7 +153,11 @@ class Session(Host):
                 watch.stamped = True
                 watch.handed_over()
             assert request is not None
-            response = await self.client.send(request, stream=True, auth=None, follow_redirects=False)
+            try:
+                response = await self.client.send(request, stream=True, auth=None, follow_redirects=False)
+            except get_cancelled_exc_class():
+                await self._drop_orphans()  # noqa: ASYNC102  # shielded there, with a bound
+                raise
         except (lib.LocalProtocolError, lib.UnsupportedProtocol, lib.InvalidURL, UnicodeError) as exc:
             unsendable = type(exc).__name__  # its text may quote a header, thus the key: it is not even the context
         except (lib.HTTPError, OSError, BrokenResourceError, ClosedResourceError) as exc:
@@ -171,6 +179,22 @@ class Session(Host):
         async with exchange:
             text = await exchange.refusal_text()
         raise Refusal(response.status_code, exchange.headers, text)
+
+    async def _drop_orphans(self) -> None:
+        """
+        Close the connections that no request holds. httpcore (1.0.9, httpcore2 2.16 as well) makes a suspension between
+        a connection's connecting and its first request; one whose request is cancelled there stays in the pool, open
+        and neither idle nor closed, for as long as the pool lives.
+        """
+        for pool in _pools(self._client):
+            held = {id(getattr(one, "connection", None)) for one in getattr(pool, "_requests", ())}
+            kept = getattr(pool, "_connections", None)
+            if not isinstance(kept, list):
+                continue  # another version, which may not have this fault
+            for one in [one for one in kept if id(one) not in held and not (one.is_idle() or one.is_closed())]:
+                kept.remove(one)
+                with move_on_after(CLOSE, shield=True):
+                    await one.aclose()
 
     def _request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, accept: str
@@ -423,6 +447,13 @@ class _Taped:
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The vendor's id of a request, from lower-case headers."""
     return headers.get("request-id") or headers.get("x-request-id")
+
+
+def _pools(client: object) -> list[object]:
+    """The connection pools of a client, its proxies' as well. httpx and httpcore show them nowhere else."""
+    mounts = getattr(client, "_mounts", None)
+    transports = [getattr(client, "_transport", None), *(mounts.values() if isinstance(mounts, dict) else ())]
+    return [pool for one in transports if (pool := getattr(one, "_pool", None)) is not None]
 
 
 def _library_of(client: object) -> ModuleType:

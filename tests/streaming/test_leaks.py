@@ -7,8 +7,9 @@ import gc
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import httpx
 import pytest
-from anyio import create_task_group, move_on_after, to_thread
+from anyio import ClosedResourceError, create_task_group, move_on_after, to_thread
 
 from headrace import ChatStream, Deadlines
 from headrace._http import Session
@@ -266,3 +267,28 @@ async def test_rule_13_assert_idle_names_what_is_open(server: RawServer, make: M
             await assert_idle(stream, within=0.01)
         await stream.aclose()
         await assert_idle(provider)
+
+
+async def test_rule_13_left_between_a_connections_connecting_and_its_first_request(
+    server: RawServer, make: Make
+) -> None:
+    """There is a suspension between the two, and httpcore would keep for ever what is cancelled there."""
+    async with make(server.play(FINISH, DONE)) as provider:
+        assert provider._session is not None
+        client = provider._session.client
+        stream = provider.chat_stream(MESSAGES)
+
+        async def trace(name: str, info: object) -> None:
+            if name == "connection.connect_tcp.complete":
+                stream._leave()
+
+        async def traced(request: httpx.Request) -> None:
+            request.extensions["trace"] = trace
+
+        client.event_hooks = {"request": [traced]}
+        with pytest.raises(ClosedResourceError):
+            await anext(stream)
+        client.event_hooks = {}
+        await assert_idle(provider)
+        assert client._transport._pool.connections == []  # type: ignore[attr-defined]
+        assert (await provider.chat_stream(MESSAGES).collect()).state == "finished"

@@ -76,7 +76,7 @@ class Listing:
 
     def __init__(self, gateway: AIGateway, names: list[str]) -> None:
         self._gateway = gateway
-        self.names = list(dict.fromkeys(names)) or [one.name for one in gateway._in_order()]
+        self.names: list[str] = list(dict.fromkeys(names)) or [one.name for one in gateway._in_order()]
         self.found: dict[str, list[tuple[ModelInfo, bool]]] = {}
         self.failed: dict[str, HeadraceError] = {}
 
