@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 NOT_ASKED := ASYNC106,ASYNC127,ASYNC900,ASYNC910,ASYNC911,ASYNC912,ASYNC913
 .DEFAULT_GOAL := help
 SECONDS ?= 120
-.PHONY: help install demo test lint format type pytest cov fuzz bench soak reference sim clean
+.PHONY: help install demo test lint format type pytest cov fuzz bench soak reference docs sim clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -63,8 +63,12 @@ bench: $(STAMP) ## the measurements; writes docs/benchmarks.md
 reference: $(STAMP) ## rewrite docs/reference/providers.md from the code
 	$(BIN)/python docs/make_providers.py
 
+docs: $(STAMP) ## the documentation as a site, in site/; a broken link or anchor fails
+	@$(BIN)/python -m pip install --quiet --group docs
+	$(BIN)/mkdocs build --strict
+
 sim: $(STAMP) ## the simulator on port 8400, for any client
 	$(BIN)/python -m headrace sim --port 8400
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .coverage htmlcov dist build
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .coverage htmlcov dist build site

@@ -1,10 +1,10 @@
-"""Run every benchmark and write docs/benchmarks.md: `make bench`. Twenty minutes; `--quick` for a look."""
+"""Run every benchmark, write docs/benchmarks.md and the tables of docs/why.md: `make bench`. `--quick` for a look."""
 
 from __future__ import annotations
 
 import argparse
 
-from . import import_time, pacing, pacing_live, pacing_providers, stream_overhead
+from . import import_time, pacing, pacing_live, pacing_providers, recovery, stream_overhead
 from ._bench import ROOT
 
 INTRO = """# Benchmarks
@@ -27,6 +27,7 @@ def main() -> None:
         page = ROOT / "docs" / "benchmarks.md"
         page.write_text("\n".join([INTRO, *(f"{section}\n" for section in sections)]))
         print(f"written: {page.relative_to(ROOT)}")
+        recovery.write(recovery.report())
 
 
 if __name__ == "__main__":

@@ -20,11 +20,15 @@ from functools import partial
 import anyio
 import httpx
 import httpx_sse
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
 
-from headrace import AIMessage
+from headrace import AIMessage, Recorder
 from headrace.providers.anthropic import AnthropicProvider
 from headrace.providers.gemini import GeminiProvider
 from headrace.providers.openai import OpenAIProvider
+from headrace.telemetry.otel import instrument
 
 from ._bench import machine, source, table, versions
 
@@ -91,6 +95,15 @@ async def ours(provider: OpenAIProvider | AnthropicProvider | GeminiProvider) ->
     return count
 
 
+async def observed(provider: OpenAIProvider) -> int:
+    """The same with spans and metrics of the OpenTelemetry SDK; in all other runs nobody listens."""
+    stop = instrument(TracerProvider(), MeterProvider([InMemoryMetricReader()]))
+    try:
+        return await ours(provider)
+    finally:
+        stop()
+
+
 async def peers(stack: AsyncExitStack, base: str, shape: str, backend: str) -> dict[str, Runner]:
     """Everyone who is to be measured in this shape on this loop."""
     paths = {
@@ -107,6 +120,12 @@ async def peers(stack: AsyncExitStack, base: str, shape: str, backend: str) -> d
         "hand-written loop": lambda: hand(client, url, shape),
         "headrace": lambda: ours(provider),
     }
+    if shape == "openai":
+        recorded = await stack.enter_async_context(OpenAIProvider("k", base_url=base, recorder=Recorder()))
+        runs |= {
+            "headrace, with OpenTelemetry": lambda: observed(provider),
+            "headrace, with a recorder": lambda: ours(recorded),
+        }
     if shape in {"openai", "responses"} and backend == "asyncio":
         runs |= await openai_sdk(stack, base, shape)
     if shape == "anthropic" and backend == "asyncio":
@@ -203,7 +222,9 @@ def report(*, rounds: int = 11, chunks: int = 2000, shapes: tuple[str, ...] = tu
             (
                 "CPU microseconds of the client process per chunk, medians; the ratio is the median of the ratios to "
                 "the hand-written loop (httpx-sse and `json.loads`, no deadlines, no recovery) within each round. "
-                "The server runs in another process; headrace runs with all deadlines and guarantees on."
+                "The server runs in another process; headrace runs with all deadlines and guarantees on. Nobody "
+                "listens to its telemetry but in the row that says so: spans and metrics cost what they cost once for "
+                "a response."
             ),
             (
                 "One event a read: the server rests 300 us after each event, so that each wakes the client by itself; "

@@ -155,17 +155,24 @@ class AIGateway:
 
     @classmethod
     def from_config(
-        cls, path: str | PathLike[str], *, keys: Mapping[str, ApiKey] | None = None, **options: Unpack[GatewayOptions]
+        cls,
+        path: str | PathLike[str],
+        *,
+        keys: Mapping[str, ApiKey] | None = None,
+        key_hosts: Mapping[str, str] | None = None,
+        **options: Unpack[GatewayOptions],
     ) -> Self:
         """
         A gateway as a TOML file describes it: a table `[providers.NAME]` for each provider; see docs/configuration.md.
 
-        No key stands in the file. A provider's key is that of the vendor's own variable, which goes to the vendor's own
-        hosts; every other pairing of a key and an address is for code to make, by `keys`.
+        No key stands in the file. A provider's key is that of the vendor's own variable, and goes to the vendor's own
+        hosts; every other pairing of a key and a host is for code to make, by `keys` and `key_hosts`.
 
         Args:
             path: of the file.
             keys: the key, or a callable that gives it, for providers by their names in the file.
+            key_hosts: for providers of `keys`, the host of another than the vendor that this key may be sent to, such
+                as "proxy.example".
             options: as for `AIGateway`; they go over what the file says.
 
         Raises:
@@ -174,7 +181,7 @@ class AIGateway:
         """
         from .providers._config import configured
 
-        found = configured(path, keys or {})
+        found = configured(path, keys or {}, key_hosts or {})
         if found.fallback is False:
             options.setdefault("fallback", None)
         gateway = cls(**options)

@@ -127,7 +127,10 @@ class Shared:
                 news(model, now)
             taken, wait = self._take(model, now)
             due = bool(taken or self._news) or (wait is not None and held < now + PLACE / 3) or self._lapses(now)
-            pause = LEASE / 3 if wait is None else START if wait == math.inf else min(wait + HAIR, POLL)
+            if wait is None:
+                pause = LEASE / 3 if self._lane.flying else LEASE
+            else:
+                pause = START if wait == math.inf else min(wait + HAIR, POLL)
             if not due:
                 if loaded:
                     return pause

@@ -1,27 +1,30 @@
 """
 A gateway's configuration: a TOML file in, providers and who is asked first out.
 
-Checked as a whole: each mistake is told with its place and the nearest right key. Keys never stand in the file, and a
-file alone sends no vendor's key anywhere but to that vendor. Knows no vendor.
+Checked as a whole: each mistake is told with its place and the nearest right key. Keys never stand in the file, and no
+file sends a key anywhere but to its vendor, or to the host that code has named for it. Knows no vendor.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from importlib.metadata import entry_points
 from os import PathLike
 from pathlib import Path
 from typing import Final, cast
+from urllib.parse import urlsplit
 
 from .._types import Deadlines, Secret
-from ..errors import ConfigError
+from ..errors import CallerError, ConfigError
 from ..limits.policy import RateLimitPolicy
-from . import PROVIDERS
-from ._hosts import HOSTS
+from . import GROUP, PROVIDERS, load_provider
+from ._hosts import HOSTS, LOOPBACK
 from ._named import make_provider, names
-from ._vendor import ApiKey, VendorProvider
+from ._vendor import ApiKey, Vendor, VendorProvider
 from .base import BaseProvider
 
 __all__ = ("DEADLINES", "GATEWAY", "LIMITS", "PROVIDER", "Configured", "configured")
@@ -45,6 +48,10 @@ def _numbers(value: object) -> str | None:
     return None if is_right else "a table of numbers"
 
 
+def _count(value: object) -> str | None:
+    return None if WHOLE(value) is None and cast("int", value) > 0 else "a whole number above 0"
+
+
 TEXT: Final = _of(str, "a text")
 SWITCH: Final = _of(bool, "true or false")
 WHOLE: Final = _of(int, "a whole number")
@@ -58,8 +65,8 @@ PROVIDER: Final[Mapping[str, Check]] = {
     "base_url": TEXT,
     "api": TEXT,
     "priority": WHOLE,
-    "max_attempts": WHOLE,
-    "max_requests": WHOLE,
+    "max_attempts": _count,
+    "max_requests": _count,
     "marker": TEXT,
     "strict_options": SWITCH,
     "limits": TABLE,
@@ -74,7 +81,10 @@ LIMITS: Final[Mapping[str, Check]] = {
 }
 DEADLINES: Final[Mapping[str, Check]] = dict.fromkeys(("first_chunk", "next_chunk", "idle", "total"), NUMBER)
 
-SECRETS: Final = ("api_key", "key", "key_env", "token", "headers", "key_hosts")
+PARTS: Final = (("limits", LIMITS, RateLimitPolicy), ("deadlines", DEADLINES, Deadlines))
+
+NAME: Final = re.compile(r"[\w.:@+-]+")  # a "/" ends it where a model is named "vendor/model"
+SECRET: Final = re.compile(r"key|token|secret|password|credential|auth|header", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -86,9 +96,9 @@ class Configured:
     fallback: bool | None = None
 
 
-def configured(path: str | PathLike[str], keys: Mapping[str, ApiKey]) -> Configured:
+def configured(path: str | PathLike[str], keys: Mapping[str, ApiKey], key_hosts: Mapping[str, str]) -> Configured:
     """
-    Read a file and make its providers.
+    Read a file and make its providers; arguments as `AIGateway.from_config`.
 
     Raises:
         ConfigError: the file cannot be read, or says what cannot be; the message has a line for each mistake.
@@ -102,7 +112,7 @@ def configured(path: str | PathLike[str], keys: Mapping[str, ApiKey]) -> Configu
         wrong.append("there is no provider: write a table such as [providers.anthropic]")
     made: list[tuple[int, BaseProvider]] = []
     for name, one in tables.items():
-        found = _provider(name, one, keys)
+        found = _provider(name, one, keys.get(name), key_hosts.get(name))
         if isinstance(found, list):
             wrong += found
         else:
@@ -110,9 +120,15 @@ def configured(path: str | PathLike[str], keys: Mapping[str, ApiKey]) -> Configu
     default = table.get("default")
     if isinstance(default, str) and default not in tables:
         wrong.append(f"default: there is no provider {default!r}{_nearest(default, tables)}")
-    wrong += [
-        f"keys= names {name!r}, which the file does not have{_nearest(name, tables)}" for name in keys.keys() - tables
-    ]
+    for argument, given_names, known, other in (
+        ("keys", keys, tables, "the file does not have"),
+        ("key_hosts", key_hosts, keys, "keys= does not"),
+    ):
+        wrong += [
+            f"{argument}= names {name!r}, which {other}{_nearest(name, known)}"
+            for name in given_names
+            if name not in known
+        ]
     if wrong:
         raise ConfigError("\n".join(f"{file}: {line}" for line in wrong))
     return Configured(made, cast("str | None", default), cast("bool | None", table.get("fallback")))
@@ -122,67 +138,114 @@ def _read(file: Path) -> dict[str, object]:
     try:
         with file.open("rb") as opened:
             data = opened.read(FILE_BYTES + 1)
-        if len(data) > FILE_BYTES:
-            raise ConfigError(f"{file}: it is longer than {FILE_BYTES} bytes, which no configuration is")
-        return tomllib.loads(data.decode())
     except OSError as exc:
         raise ConfigError(f"{file}: it cannot be read: {exc.strerror or exc}") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise ConfigError(f"{file}: it is not TOML: {exc}") from None  # a traceback would show the text
+    if len(data) > FILE_BYTES:
+        raise ConfigError(f"{file}: it is longer than {FILE_BYTES} bytes, which no configuration is")
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))  # some editors put a byte order mark first
+    except UnicodeDecodeError as exc:
+        line = data.count(b"\n", 0, exc.start) + 1
+        wrong = f"what stands there is not UTF-8 (at line {line})"
+    except (ValueError, RecursionError) as exc:  # a ValueError of its own: a number of thousands of digits
+        wrong = str(exc)
+    raise ConfigError(f"{file}: it is not TOML: {wrong}")  # out here, where no traceback leads to the text
 
 
-def _mistakes(table: Mapping[str, object], known: Mapping[str, Check], place: str) -> Iterator[str]:
+def _mistakes(
+    table: Mapping[str, object], known: Mapping[str, Check], place: str, name: str = "NAME", kind: str = ""
+) -> Iterator[str]:
     """Keys that there are not, and values that cannot be. A value is not shown: it may be a key in the wrong place."""
-    for name, value in table.items():
-        if name not in known:
-            yield f"{place}unknown key {name!r}{_nearest(name, known)}"
-        elif (wanted := known[name](value)) is not None:
-            yield f"{place}{name} must be {wanted}, and is {_kind(value)}"
+    for key, value in table.items():
+        if key not in known and SECRET.search(key):
+            variable = _variable(kind) or "the vendor's own variable"
+            yield (
+                f"{place}{key!r} does not stand in a file: set {variable}, which is read by itself, or give another "
+                f"key in code: from_config(path, keys={{{name!r}: os.environ['...']}})"
+            )
+        elif key not in known:
+            yield f"{place}unknown key {key!r}{_nearest(key, known)}"
+        elif (wanted := known[key](value)) is not None:
+            yield f"{place}{key} must be {wanted}, and is {_kind(value)}"
 
 
-def _provider(name: str, given: object, keys: Mapping[str, ApiKey]) -> tuple[int, BaseProvider] | list[str]:
+def _variable(kind: str) -> str:
+    """The environment variable of the key of one of this package's own providers or hosts; "" where there is none."""
+    if kind in PROVIDERS:
+        vendor = getattr(load_provider(kind), "vendor", None)
+        variables = vendor.key_env if isinstance(vendor, Vendor) else ()
+    else:
+        variables = HOSTS[kind].key_env if kind in HOSTS else ()
+    return next(iter(variables), "")
+
+
+def _provider(name: str, given: object, key: ApiKey | None, host: str | None) -> tuple[int, BaseProvider] | list[str]:
     """The provider of one table with its priority, or what is wrong."""
+    if not NAME.fullmatch(name):
+        return [f"[providers.{name!r}]: the name of a provider is of letters, digits and the signs _ - . : @ +"]
     place = f"[providers.{name}]: "
     if not isinstance(given, dict):
         return [f"{place}it must be a table, and is {_kind(given)}"]
     table = dict(cast("dict[str, object]", given))
-    if secret := [key for key in SECRETS if key in table]:
-        how = f"from_config(path, keys={{{name!r}: os.environ['...']}})"
-        why = "the vendor's own variable is read by itself, and any other key is given in code"
-        return [f"{place}{secret[0]} does not stand in a file: {why}: {how}"]
-    wrong = list(_mistakes(table, PROVIDER, place))
-    for part, known in (("limits", LIMITS), ("deadlines", DEADLINES)):
+    kind = one if isinstance(one := table.pop("kind", name), str) else name
+    wrong = list(_mistakes(given, PROVIDER, place, name, kind))
+    for part, known, make in PARTS:
         if isinstance(inner := table.get(part), dict):
-            wrong += _mistakes(cast("dict[str, object]", inner), known, f"[providers.{name}.{part}]: ")
+            there = f"[providers.{name}.{part}]: "
+            if found := list(_mistakes(inner, known, there, name, kind)):
+                wrong += found
+                continue
+            try:
+                table[part] = make(**inner)
+            except ValueError as exc:
+                wrong.append(f"{there}{exc}")
     if wrong:
         return wrong
-    kind, priority = cast("str", table.pop("kind", name)), cast("int", table.pop("priority", 0))
+    priority = cast("int", table.pop("priority", 0))
     try:
-        return priority, _made(name, kind, table, keys.get(name))
-    except (ValueError, TypeError) as exc:
+        return priority, _made(name, kind, table, key, host)
+    except (ValueError, TypeError, CallerError) as exc:
         if kind not in PROVIDERS and kind not in HOSTS and "there is no provider" in str(exc):
-            return [f"{place}there is no provider {kind!r}{_nearest(kind, names())} (a `kind` names another one)"]
+            there_are = [*names(), *sorted(entry_points(group=GROUP).names)]
+            return [f"{place}there is no provider {kind!r}{_nearest(kind, there_are)} (a `kind` names another one)"]
         return [f"{place}{exc}"]
 
 
-def _made(name: str, kind: str, table: dict[str, object], key: ApiKey | None) -> BaseProvider:
-    options: dict[str, object] = {**table, "name": name}
-    if isinstance(limits := table.get("limits"), dict):
-        options["limits"] = RateLimitPolicy(**limits)
-    if isinstance(deadlines := table.get("deadlines"), dict):
-        options["deadlines"] = Deadlines(**deadlines)
+def _made(name: str, kind: str, options: dict[str, object], key: ApiKey | None, host: str | None) -> BaseProvider:
     if key is not None:
         options["api_key"] = Secret(key) if isinstance(key, str) else key
-    provider = make_provider(kind, **options)
-    if isinstance(provider, VendorProvider) and not provider.is_available():
-        variable = next(iter(provider.vendor.key_env), "a variable of the environment")
+    provider = make_provider(kind, name=name, **options)
+    if isinstance(provider, VendorProvider):
+        address, is_home, is_keyless = provider.base_url, provider._goes_to_vendor(), not provider.is_available()
+        variable = next(iter(provider.vendor.key_env), "...")
+    else:  # of another package, which has said nothing of its hosts: a file may name none for a key
+        address, is_home, is_keyless, variable = str(options.get("base_url")), "base_url" not in options, False, "..."
+    if key is not None and not is_home and not _is_named(address, host):
+        raise ValueError(_astray("this key", address, name, "..."))
+    if is_keyless:
         raise ValueError(
             f"there is no key: set {variable}"
-            if provider._goes_to_vendor()
-            else f"{variable} goes to the vendor's own hosts by https only, and base_url is {provider.base_url!r}. "
-            f"If the key may go there, say so in code: from_config(path, keys={{{name!r}: os.environ[{variable!r}]}})"
+            if is_home
+            else _astray(variable, address, name, f"os.environ[{variable!r}]")
         )
     return provider
+
+
+def _is_named(address: str, host: str | None) -> bool:
+    """Whether code has named the host of this address, and nobody on the way can read along."""
+    url = urlsplit(address)
+    return url.hostname == host and (url.scheme == "https" or host in LOOPBACK)
+
+
+def _astray(what: str, address: str, name: str, key: str) -> str:
+    """Why a key is not sent to this address, and what to write if it may be."""
+    url = urlsplit(address)
+    host = url.hostname or ""
+    why = f"{what} goes to the vendor's own hosts by https only, and base_url is at '{url.scheme}://{host}'. "
+    if url.scheme != "https" and host not in LOOPBACK:
+        return f"{why}By plain http a key goes to this machine alone"
+    consent = f"from_config(path, keys={{{name!r}: {key}}}, key_hosts={{{name!r}: {host!r}}})"
+    return f"{why}If it may go there, say so in code: {consent}"
 
 
 def _nearest(name: str, known: Mapping[str, object] | list[str]) -> str:
@@ -191,14 +254,10 @@ def _nearest(name: str, known: Mapping[str, object] | list[str]) -> str:
 
 
 def _kind(value: object) -> str:
-    for kind, text in (
-        (bool, "true or false"),
-        (str, "a text"),
-        (int, "a whole number"),
-        (float, "a number"),
-        (list, "a list"),
-        (dict, "a table"),
-    ):
+    """What was found. A number is no secret, and is shown."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"the number {value}"
+    for kind, text in ((bool, "true or false"), (str, "a text"), (list, "a list"), (dict, "a table")):
         if isinstance(value, kind):
             return text
     return "a date or time"
