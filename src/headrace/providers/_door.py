@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 from .._http import Session
-from ..limits.pacer import Pacer
+from ..limits.pacing import AnyPacing
 from ..streaming.host import Host, Hosted
 from .base import BaseProvider
 
@@ -50,7 +50,7 @@ class Door(Host):
         super().__init__("gateway")
         self._sessions: dict[BaseProvider, Session] = {}
         self._openings: dict[BaseProvider, Opening] = {}
-        self._pacers: dict[str, Pacer] = {}
+        self._pacers: dict[str, AnyPacing] = {}
         self._admitted: list[BaseProvider] = []
 
     def admit(self, provider: BaseProvider) -> Opening:

@@ -40,7 +40,7 @@ from ..errors import (
     UndecodableEventError,
 )
 from ..limits.cost import CHARACTERS, Cost
-from ..limits.pacer import Pacer
+from ..limits.pacing import AnyPacing
 from ..limits.policy import RateLimitPolicy
 from ..streaming.attempts import Need, Place
 from ..streaming.host import FLIGHT, Call
@@ -120,7 +120,7 @@ class VendorProvider(BaseProvider):
 
     vendor: Vendor
     codec: Codec
-    limits: RateLimitPolicy | Pacer = RateLimitPolicy()
+    limits: RateLimitPolicy | AnyPacing = RateLimitPolicy()
     embedder: Embedder | None = None
     counter: Counter | None = None
     catalog: Catalog | None = None

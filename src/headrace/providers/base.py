@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import ClassVar, Final, Self, TypedDict, Unpack
 
 from .. import _clock, _units
-from .._http import AsyncClient, Session
+from .._http import AsyncClient, Exchange, Refusal, Session, request_id
 from .._recorder import Recorder
 from .._types import (
     AICapability,
@@ -33,6 +33,7 @@ from ..limits import headers as limit_headers
 from ..limits.cost import Cost, estimate
 from ..limits.dialects import DIALECTS, Dialect
 from ..limits.pacer import MAX_REQUESTS, Pacer
+from ..limits.pacing import AnyPacing
 from ..limits.policy import RateLimitPolicy
 from ..streaming.attempts import Candidate, Need, repeated
 from ..streaming.host import FLIGHT, not_open
@@ -41,6 +42,9 @@ from ..streaming.pump import Plan
 from ..streaming.recovery import Recovery
 from ..streaming.stream import ChatStream
 from ..telemetry import Asked, Observer, Operation
+from ..wire._refusal import refusal, status_class
+from ..wire._shared import error_text
+from ..wire.framing import SSE
 
 __all__ = ("CHAT_MODEL", "BaseProvider", "ProviderOptions")
 
@@ -63,7 +67,7 @@ class ProviderOptions(TypedDict, total=False):
     http_client: AsyncClient | None
     deadlines: Deadlines | None
     max_requests: int
-    limits: RateLimitPolicy | Pacer | None
+    limits: RateLimitPolicy | AnyPacing | None
     max_attempts: int
     marker: str
     strict_options: bool
@@ -85,7 +89,7 @@ class BaseProvider:
         deadlines: how long the vendor may take; see `Deadlines`.
         max_requests: exchanges that run at once in the session; more wait for a slot.
         limits: how requests are paced, see `RateLimitPolicy`; or a `Pacer` to share with other providers of this loop
-            that have the same account.
+            that have the same account; or a pacer of another make, see `Pacing`.
         max_attempts: requests that one call may send. 1 repeats nothing; with more, one that the vendor refuses for now
             (429, 503, 529) before any content stands in line again, for at most `max_wait` in all.
         marker: the text of the marker chunk that ends an interrupted stream.
@@ -102,7 +106,7 @@ class BaseProvider:
     model: str = ""
     deadlines: Deadlines = Deadlines()
     max_requests: int = MAX_REQUESTS
-    limits: RateLimitPolicy | Pacer = RateLimitPolicy(pace=False)  # of what stands behind it nothing is known
+    limits: RateLimitPolicy | AnyPacing = RateLimitPolicy(pace=False)  # of what stands behind it nothing is known
     max_attempts: int = 1
     marker: str = MARKER
     strict_options: bool = True
@@ -150,12 +154,12 @@ class BaseProvider:
         if session is not None:
             await session.__aexit__(kind, exc, tb)  # noqa: ASYNC102  # shielded there
 
-    def _new_session(self, pacer: Pacer | None = None) -> Session:
+    def _new_session(self, pacer: AnyPacing | None = None) -> Session:
         return Session(self.name, owner=self, http_client=self._http_client, pacer=pacer or self._new_pacer())
 
-    def _new_pacer(self) -> Pacer:
+    def _new_pacer(self) -> AnyPacing:
         """The pacer of a new session: the one that was given, else one of its own."""
-        if isinstance(self.limits, Pacer):
+        if not isinstance(self.limits, RateLimitPolicy):
             return self.limits
         return Pacer(
             self.limits,
@@ -217,6 +221,37 @@ class BaseProvider:
             meta=ChunkMeta(answer.model, answer.request_id, answer.raw_finish_reason, answer.raw_response),
         )
 
+    async def _post(self, url: str, *, body: bytes, headers: Mapping[str, str], accept: str = SSE) -> Exchange:
+        """
+        Send JSON in the session, for a `_raw_chat_stream` of your own; the open response, to be used in `async with`.
+
+        Its `events` have `event` and `data` each; its `headers` lower-case names. Deadlines, size bounds and closing
+        are seen to. After each event that was taken, call `exchange.guard.taken()`.
+
+        Args:
+            url: the whole of it.
+            body: the JSON.
+            headers: the key is among them.
+            accept: the media type of the answer: "text/event-stream", or "application/x-ndjson", of which each line
+                is an event.
+
+        Raises:
+            ProviderError: the server refused, as the class that its status means, or could not be reached.
+        """
+        try:
+            return await self._current_session().open("POST", url, headers=headers, body=body, accept=accept)
+        except Refusal as refused:
+            status, answered = refused.status, refused.headers
+            raise refusal(
+                status_class(status),
+                provider=self.name,
+                words=error_text(refused.text),
+                status=status,
+                request_id=request_id(answered),
+                retry_after=_units.parse_retry_after(answered, now=_clock.wall()),
+                headers=answered,
+            ) from None
+
     # ---------------------------------------------------------------- calls
 
     def chat_stream(self, messages: Sequence[AIMessage], config: GenerationConfig | None = None) -> ChatStream:
@@ -272,7 +307,8 @@ class BaseProvider:
     def _cost(self, messages: Sequence[AIMessage], config: GenerationConfig) -> Cost:
         """What the call is thought to take of the limits."""
         policy = self.limits.policy if isinstance(self.limits, Pacer) else self.limits
-        return (policy.estimate or estimate)(messages, config)
+        own = policy.estimate if isinstance(policy, RateLimitPolicy) else None
+        return (own or estimate)(messages, config)
 
     async def chat(self, messages: Sequence[AIMessage], config: GenerationConfig | None = None) -> AIResponse:
         """

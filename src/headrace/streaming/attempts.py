@@ -16,7 +16,7 @@ from anyio import current_time
 from .._types import AIStreamChunk, Attempt, Deadlines, RateLimitInfo, Usage
 from ..errors import UNAVAILABLE, OverloadedError, RateLimitError, RefusedError, is_busy
 from ..limits.cost import Cost
-from ..limits.pacer import Pacer, Ticket
+from ..limits.pacing import AnyPacing
 from ..telemetry import Asked
 
 if TYPE_CHECKING:
@@ -79,26 +79,26 @@ class Place:
     """The place of one request in its pacer, from its taking to its settling. `waited` seconds for it."""
 
     __slots__ = ("is_answered", "pacer", "ticket", "waited")
-    pacer: Pacer
-    ticket: Ticket
+    pacer: AnyPacing
+    ticket: object
     waited: float
     is_answered: bool
 
-    def __init__(self, pacer: Pacer, ticket: Ticket, waited: float) -> None:
+    def __init__(self, pacer: AnyPacing, ticket: object, waited: float) -> None:
         self.pacer, self.ticket, self.waited, self.is_answered = pacer, ticket, waited, False
 
     @classmethod
     async def take(
         cls,
-        pacer: Pacer,
+        pacer: AnyPacing,
         need: Need,
         label: str,
         *,
         max_wait: float | None,
         deadline: float,
-        again: Ticket | None = None,
+        again: object = None,
     ) -> Self:
-        """Wait for it; see `Pacer.take`."""
+        """Wait for it; see `Pacing.take`."""
         began = current_time()
         ticket = await pacer.take(
             need.cost,

@@ -21,6 +21,7 @@ from .._recorder import Tape
 from .._types import Deadlines
 from ..errors import SessionClosedError, is_busy
 from ..limits.pacer import Pacer
+from ..limits.pacing import AnyPacing
 from ..limits.policy import RateLimitPolicy
 from .attempts import Need, Place
 from .deadlines import Watch
@@ -197,10 +198,10 @@ class Host:
     """
 
     name: str
-    pacer: Pacer
+    pacer: AnyPacing
     is_open: bool
 
-    def __init__(self, name: str = "", *, pacer: Pacer | None = None) -> None:
+    def __init__(self, name: str = "", *, pacer: AnyPacing | None = None) -> None:
         self.name, self.pacer = name, pacer or Pacer(RateLimitPolicy(pace=False), name=name)
         self.hosted: set[Hosted] = set()
         self.bound: list[Host] = []  # sessions that live in this one's group
@@ -214,7 +215,7 @@ class Host:
 
     def _open(self) -> None:
         self.is_open = True
-        if self.pacer.policy.store is not None:
+        if isinstance(self.pacer, Pacer) and self.pacer.policy.store is not None:
             self.start(Keeper(self.pacer))
 
     def bind(self, parent: Host) -> None:

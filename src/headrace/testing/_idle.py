@@ -1,23 +1,25 @@
 """
-For tests of programs that stream: nothing may stay open.
-
-`assert_idle` looks at what a provider, a gateway or a stream still holds. Knows nothing of pytest.
+What a provider, a gateway or a stream still holds: tasks, places, connections. Knows nothing of pytest.
 """
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from anyio import move_on_after, sleep
 
-from ._http import Session
-from .gateway import AIGateway
-from .providers.base import BaseProvider
-from .streaming.host import Keeper
-from .streaming.stream import ChatStream
+from .._http import Session
+from ..gateway import AIGateway
+from ..providers.base import BaseProvider
+from ..streaming.host import Keeper
+from ..streaming.stream import ChatStream
 
-__all__ = ("assert_idle",)
+__all__ = ("Subject", "assert_idle", "assert_idle_now")
+
+Subject: TypeAlias = BaseProvider | AIGateway | ChatStream
 
 
-async def assert_idle(subject: BaseProvider | AIGateway | ChatStream, *, within: float = 1.0) -> None:
+async def assert_idle(subject: Subject, *, within: float = 1.0) -> None:
     """
     Assert that `subject` holds nothing: no task, no slot, and no connection that is not idle in its pool.
 
@@ -31,12 +33,17 @@ async def assert_idle(subject: BaseProvider | AIGateway | ChatStream, *, within:
     with move_on_after(within):
         while _open(subject):  # noqa: ASYNC110  # there is no event for what another library's pool still holds
             await sleep(0.002)
+    assert_idle_now(subject)
+
+
+def assert_idle_now(subject: Subject) -> None:
+    """The same without a wait, for where no loop runs: what is open then stays open."""
     left = _open(subject)
     if left:
         raise AssertionError(f"{subject!r} still holds {', '.join(left)}")
 
 
-def _open(subject: BaseProvider | AIGateway | ChatStream) -> list[str]:
+def _open(subject: Subject) -> list[str]:
     if isinstance(subject, AIGateway):
         return [held for _, provider in subject._providers.values() for held in _open(provider)]
     if isinstance(subject, ChatStream):
