@@ -16,7 +16,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
-OWN_NAMES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+OWN_NAMES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", "SECURITY.md": "reporting.md"}
 LINK = re.compile(r"(?<=\]\()((?:\.\./)+[^)#:]+)")
 LANGUAGES = {".py": "python", ".toml": "toml"}
 SHOWN = "# {name}\n\n```{language}\n{text}```\n"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import runpy
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
-from anyio import Event, current_time, move_on_after
+from anyio import BrokenResourceError, CancelScope, Event, create_memory_object_stream, current_time, move_on_after
 
 from headrace import AIMessage, AIResponse, AIStreamChunk, GenerationConfig, StreamInterruptedError
 from headrace.errors import ConcurrencyLimitError, ProviderError, RateLimitError, UndecodableEventError
@@ -253,6 +254,37 @@ class EndsWhenCancelled(Mill):
             raise ProviderError("mill: something went wrong") from exc
 
 
+class KeepsTheResponse(Mill):
+    """Reads on in a task that nobody ends."""
+
+    async def initialize(self) -> None:
+        self.reading: list[CancelScope] = []
+
+    async def _raw_chat_stream(self, messages, config=None):
+        send, receive = create_memory_object_stream[AIStreamChunk | Exception](math.inf)
+        self._session._tasks.start_soon(self.read, send)
+        with receive:
+            async for chunk in receive:
+                if isinstance(chunk, Exception):
+                    raise chunk
+                yield chunk  # noqa: ASYNC119  # it is a wrong one
+
+    async def read(self, send) -> None:
+        self.reading.append(CancelScope())
+        with self.reading[-1], send:
+            try:
+                async for chunk in self.right():
+                    with suppress(BrokenResourceError):
+                        send.send_nowait(chunk)
+            except Exception as exc:
+                send.send_nowait(exc)
+
+    async def __aexit__(self, *exc_info) -> None:
+        for scope in self.reading:
+            scope.cancel()
+        await super().__aexit__(*exc_info)
+
+
 class KeepsTheConnection(Mill):
     """Has a client of its own, and forgets to close it."""
 
@@ -301,6 +333,7 @@ CLIENTS: list[httpx.AsyncClient] = []
         (RefusesUntyped, "a refusal before the first word is raised as its typed error: status 429 raises OSError("),
         (GoesOnWhenCancelled, "a cancellation passes through: cancelled, the raw stream goes on with 'never mind'"),
         (EndsWhenCancelled, "a cancellation passes through: cancelled, the raw stream ends with ProviderError("),
+        (KeepsTheResponse, "whoever leaves a stream closes its response: its response is still open a second later"),
         (KeepsTheConnection, "nothing stays open: "),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",

@@ -6,6 +6,7 @@ A vendor's own file says which; the path is the same for all. Knows the codec's 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ from ..streaming.host import FLIGHT, Call
 from ..telemetry import Asked, Operation
 from ..wire._codec import Catalog, Codec, Counter, Embedded, Embedder, Encoded, SaidThenFailed
 from . import _files as files
+from ._hosts import LOOPBACK
 from ._prepare import prepared
 from ._watched import Watched
 from .base import BaseProvider, ProviderOptions
@@ -57,6 +59,7 @@ ApiKey: TypeAlias = str | Secret | Callable[[], str | Awaitable[str]]
 
 JSON: Final = "application/json"
 MOST_PAGES: Final = 100  # of a list of models; the longest has three
+logger: Final = logging.getLogger("headrace")
 MASKED_FROM: Final = (
     8  # characters: what is shorter, such as "EMPTY" for a local server, is no secret but may be a word
 )
@@ -138,6 +141,12 @@ class VendorProvider(BaseProvider):
         self.base_url: str = _checked(base_url or environment(self.vendor.url_env) or self.vendor.base_url, self.name)
         self._key = Secret(api_key) if isinstance(api_key, str) else api_key
         self._headers, self._key_hosts = dict(headers or {}), tuple(key_hosts)
+        if self._key is not None and _is_open(self.base_url):
+            logger.warning(
+                "%s: the key and all conversations go to %s unencrypted: use https:// unless that network is yours",
+                self.name,
+                self.base_url,
+            )
 
     # ---------------------------------------------------------------- the key
 
@@ -510,6 +519,12 @@ def _checked(base_url: str, name: str) -> str:
     if url.query or url.fragment:
         raise ValueError(f"{name}: the base_url ends in a query or fragment, but paths are put behind it: use headers=")
     return url.geturl().rstrip("/")
+
+
+def _is_open(base_url: str) -> bool:
+    """Whether what is sent there can be read on the way."""
+    url = urlsplit(base_url)
+    return url.scheme == "http" and url.hostname not in LOOPBACK
 
 
 def environment(names: tuple[str, ...]) -> str | None:
