@@ -13,9 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from headrace import Recording
+from headrace._types import Frame
+
 from .conftest import KEY, environment, of, simulator
 
 PATIENCE = 20.0  # seconds until a text must have been seen
+RECORDED = (
+    b'{"model":"llama3.2","message":{"role":"assistant","content":"A channel, "},"done":false}\n',
+    b'{"model":"llama3.2","message":{"role":"assistant","content":"and"},"done":false}\n',
+)
 
 if shutil.which("tmux") is None:
     if os.environ.get("HEADRACE_REQUIRE_TMUX"):
@@ -117,3 +124,37 @@ def test_the_doctor_reports(terminal: Terminal, sim: Mapping[str, str]) -> None:
     terminal.start("doctor", OLLAMA_HOST=sim["ollama"])
     shown = terminal.until("exit code 0", "ollama", "answers; 2 models")
     assert "optional parts" in shown
+
+
+@BACKENDS
+def test_a_recording_is_replayed(terminal: Terminal, tmp_path: Path, backend: str) -> None:
+    frames = tuple(Frame(0.1 * number, line) for number, line in enumerate(RECORDED, 1))
+    Recording(
+        provider="ollama",
+        vendor="ollama",
+        model="llama3.2",
+        api=None,
+        kind="stream",
+        request="POST /api/chat",
+        sent_at=1_790_000_000.0,
+        answered=0.05,
+        status=200,
+        headers={"content-type": "application/x-ndjson"},
+        frames=frames,
+        ending="cut",
+        error="TruncatedStreamError",
+        message="the peer went",
+    ).save(tmp_path / "cut.jsonl")
+    terminal.start("replay", str(tmp_path / "cut.jsonl"), "--speed", "1", "--backend", backend)
+    shown = terminal.until("exit code 3")
+    assert "A channel, and" in shown
+    assert "cut after 14 characters" in shown
+
+
+@BACKENDS
+def test_the_simulator_runs_until_ctrl_c(terminal: Terminal, backend: str) -> None:
+    terminal.start("sim", "--backend", backend)
+    shown = terminal.until("anthropic ", "ollama ", "curl -N http://127.0.0.1:")
+    assert "exit code" not in shown
+    terminal.press("C-c")
+    assert "Traceback" not in terminal.until("exit code 0")
