@@ -1,5 +1,5 @@
 """
-The rate-limit headers of every recorded answer, against what a person who read them noted down.
+The rate-limit headers of every recorded answer, against what was noted down in reading them, row by row.
 
 A row begins with the last six letters of the case, then says what `RateLimitInfo` is to have: `limit_requests`,
 `remaining_requests`, `limit_tokens`, `remaining_tokens`, `reset_time`. After each bar stands a dimension: its name
