@@ -94,3 +94,9 @@ def test_without_a_key_nothing_is_warned_of(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.WARNING, "headrace"):
         OllamaProvider(base_url="http://gpu-box:11434")
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("port", ["zz", "99999", "-1"])
+def test_a_port_that_cannot_be_is_told_when_the_provider_is_made(port: str) -> None:
+    with pytest.raises(ValueError, match="openai: the base_url must begin with http:// or https:// and a host"):
+        OpenAIProvider("key-0123456789", base_url=f"https://models.example:{port}/v1")

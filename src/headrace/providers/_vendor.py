@@ -507,7 +507,7 @@ def _checked(base_url: str, name: str) -> str:
     """The base URL without a last slash. What is wrong with it is said without showing it: it may hold a password."""
     try:
         url = urlsplit(base_url.strip())
-        valid = url.scheme in {"http", "https"} and bool(url.hostname)
+        valid = url.scheme in {"http", "https"} and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
         valid = False
     if not valid:
