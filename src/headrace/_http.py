@@ -99,10 +99,16 @@ class Session(Host):
             if self._given is not None:
                 self._client = cast("httpx.AsyncClient", self._given)  # httpx2's has the same methods
             else:
-                self._client = httpx.AsyncClient(
-                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=KEEPALIVE),
-                    follow_redirects=False,
-                )
+                try:
+                    self._client = httpx.AsyncClient(
+                        limits=httpx.Limits(max_connections=None, max_keepalive_connections=KEEPALIVE),
+                        follow_redirects=False,
+                    )
+                except (ValueError, OSError, ImportError) as exc:  # its text may hold a proxy's password
+                    raise CallerError(
+                        f"{self.name}: no HTTP client can be made ({type(exc).__name__}): check the proxies and "
+                        "certificates of the environment (HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE, ...)"
+                    ) from None
         return self._client
 
     def busy_connections(self) -> list[str]:

@@ -73,3 +73,10 @@ def test_a_file_with_mistakes_is_exit_code_2(tmp_path: Path) -> None:
     done = headrace("doctor", "--config", str(tmp_path / "gateway.toml"), OPENAI_API_KEY=KEY)
     assert done.returncode == 2
     assert "unknown key 'modle': did you mean 'model'?" in done.stderr
+
+
+def test_a_proxy_that_cannot_be_is_told_for_each_provider() -> None:
+    done = headrace("doctor", OPENAI_API_KEY=KEY, HTTPS_PROXY="socks9://user:pass@x")
+    assert done.returncode == 1
+    assert "CallerError: openai: no HTTP client can be made (ValueError)" in line(done.stdout, "openai")
+    assert "user:pass" not in done.stdout + done.stderr

@@ -179,7 +179,9 @@ async def _asked(provider: BaseProvider) -> tuple[bool, str]:
 
 
 def _configured(provider: BaseProvider) -> bool:
-    return _line(bool(provider.is_available()), provider.name, f"{_where(provider)}: has a key, or needs none")
+    works = bool(provider.is_available())
+    said = "has a key, or needs none" if works else "there is no key that may be sent there"
+    return _line(works, provider.name, f"{_where(provider)}: {said}")
 
 
 def _where(provider: BaseProvider) -> str:
