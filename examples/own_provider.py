@@ -69,12 +69,12 @@ class MillProvider(BaseProvider):
             f"{self._url}/chat/completions", body=msgspec.json.encode(body), headers=headers
         ) as exchange:
             limits = self._parse_rate_limit_headers(exchange.headers)
-            async for event in exchange.events:
-                exchange.guard.taken()
-                if event.data and event.data != "[DONE]":
-                    chunk = self._chunk(event.data)
-                    chunk.rate_limit = limits
-                    yield chunk  # noqa: ASYNC119  # the pump closes this generator in the task that ran it
+            async for events in exchange.events:
+                for _name, data in events:
+                    if data and data != "[DONE]":
+                        chunk = self._chunk(data)
+                        chunk.rate_limit = limits
+                        yield chunk  # noqa: ASYNC119  # the pump closes this generator in the task that ran it
 
     def _chunk(self, data: str) -> AIStreamChunk:
         try:

@@ -1,5 +1,5 @@
 """
-The only door to httpx and httpx-sse: clients, exchanges, the byte guard. Their errors become ours here.
+The only door to httpx: clients, exchanges, the byte guard. Its errors become ours here.
 
 Takes an httpx or httpx2 client; what differs is the library whose classes are used. Runs in hosted tasks. Knows no
 vendor: a refusal is handed on as it came, for the vendor's codec to read.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from types import ModuleType
@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Final, Protocol, Self, cast
 
 import httpx
 from anyio import BrokenResourceError, CancelScope, ClosedResourceError, get_cancelled_exc_class, move_on_after
-from httpx_sse import EventSource, ServerSentEvent
 
 from ._recorder import Tape
 from ._units import lowered
@@ -35,6 +34,7 @@ from .errors import (
 )
 from .limits.pacing import AnyPacing
 from .streaming.host import CLOSE, FLIGHT, Host
+from .wire.events import Events, JsonLines, ServerEvent
 from .wire.framing import NDJSON, SSE, Framing, Inflater, Lines, Undecodable, inflater
 
 if TYPE_CHECKING:
@@ -241,37 +241,26 @@ class Exchange:
         self.headers = lowered(response.headers)
         self.content_type = self.headers.get("content-type", "").lower()
         self._response, self._provider = response, provider
-        self._framing = Lines if accept == NDJSON else Framing
         if tape is not None:
             tape.head(self.status, self.headers)
         self.guard = Guard(
-            response, self.headers, watch, provider=provider, library=library, framing=self._framing, tape=tape
+            response, self.headers, watch, provider=provider, library=library, lines=accept == NDJSON, tape=tape
         )
-        self._events: AsyncGenerator[ServerSentEvent, None] | None = None
 
     @property
-    def events(self) -> AsyncGenerator[ServerSentEvent, None]:
-        """The server-sent events, or each line as one; whoever takes one calls `guard.taken()`."""
-        if self._events is None:
-            is_sse = self._framing is Framing
-            self._events = EventSource(cast("httpx.Response", self.guard)).aiter_sse() if is_sse else self._lines()
-        return self._events
-
-    async def _lines(self) -> AsyncGenerator[ServerSentEvent, None]:
-        async for text in self.guard.aiter_text():
-            for line in text.split("\n"):
-                if line.strip():
-                    yield ServerSentEvent(data=line)
+    def events(self) -> AsyncIterator[list[ServerEvent]]:
+        """
+        The events as they come: each time a list, never empty, of those that one read has completed. An event is its
+        name and its data; of JSON lines each is one, named "message".
+        """
+        return self.guard
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close inside out: httpx's generators, then httpx-sse's (by running out), then the response."""
+        """Close inside out: httpx's generators, then the response."""
         await self.guard.unwind()  # noqa: ASYNC102  # shielded there, and it waits for nothing
-        if self._events is not None:
-            async for _event in self._events:  # noqa: ASYNC102  # the guard is closed: this only runs out
-                pass
         with move_on_after(CLOSE, shield=True):
             await self._response.aclose()
 
@@ -303,10 +292,10 @@ class Exchange:
 
 class Guard:
     """
-    A response as `EventSource` sees it: `.headers`, and `.aiter_text()` over bytes that we read, time and count.
+    The events of a response, over bytes that are read, timed and counted here.
 
-    `at_eof` is set before the text that completes a last event without its line end or blank line, so that an event
-    which only EOF completed can be told from others.
+    `at_eof` is set before the last events, those without their line end or blank line, so that an event which only EOF
+    completed can be told from others.
     """
 
     def __init__(
@@ -317,7 +306,7 @@ class Guard:
         *,
         provider: str,
         library: ModuleType,
-        framing: type[Lines],
+        lines: bool,
         tape: Tape | None = None,
     ) -> None:
         self.headers = headers
@@ -329,47 +318,40 @@ class Guard:
         if tape is not None:
             self._raw = _Taped(self._raw, tape, headers)
         self._lost = (library.HTTPError, library.StreamError, OSError, BrokenResourceError, ClosedResourceError)
-        self._new_framing = framing
         self._framing: Lines | None = None
+        self._events: Events | JsonLines = JsonLines() if lines else Events()
         self._inflate: Inflater | None = None
         self._opened_raw = self._closed = False
 
-    def aiter_text(self) -> AsyncIterator[str]:
-        """The text, as `EventSource` asks for it."""
-        try:
-            self._framing = self._new_framing(self.headers.get("content-encoding", ""))
-        except Undecodable as exc:
-            raise self.undecodable(exc) from exc
+    def __aiter__(self) -> Self:
         return self
 
-    def __aiter__(self) -> AsyncIterator[str]:
-        return self
-
-    async def __anext__(self) -> str:
-        framing = self._framing
-        if framing is None or self.at_eof or self._closed:
-            raise StopAsyncIteration
+    async def __anext__(self) -> list[ServerEvent]:
         try:
-            if framing.broken is not None:
-                raise framing.broken  # not after the next bytes, which may never come
-            try:
-                data = await self._raw.__anext__()
-            except StopAsyncIteration:
-                self.at_eof = True
-                return framing.end()
-            self._stamp()
-            return framing.feed(data)
+            if (framing := self._framing) is None:
+                new = Lines if isinstance(self._events, JsonLines) else Framing
+                framing = self._framing = new(self.headers.get("content-encoding", ""))
+            while not (self.at_eof or self._closed):
+                if framing.broken is not None:
+                    raise framing.broken  # not after the next bytes, which may never come
+                try:
+                    data = await self._raw.__anext__()
+                except StopAsyncIteration:
+                    self.at_eof = True
+                    text = framing.end()
+                else:
+                    self._stamp()
+                    text = framing.feed(data)
+                if events := self._events.feed(text):
+                    framing.unread = 0  # the bound on what is unfinished counts from here
+                    return events
         except Undecodable as exc:
             raise self.undecodable(exc) from exc
         except HeadraceError:  # a recording's own, played back; a deadline is an OSError, too
             raise
         except self._lost as exc:
             raise self._cut(exc) from _bare(exc)
-
-    def taken(self) -> None:
-        """A complete event was taken: the bound on unfinished events counts from here."""
-        if self._framing is not None:
-            self._framing.unread = 0
+        raise StopAsyncIteration
 
     async def read(self) -> bytes:
         """The next bytes of the body, decompressed; not as events. Empty at its end."""

@@ -1,5 +1,5 @@
 """
-Every recorded answer, through the byte guard, httpx-sse, codec, pump and stream: whole, re-split, and cut.
+Every recorded answer, through the byte guard, codec, pump and stream: whole, re-split, and cut.
 
 A case that cannot match stands in `ODD` with its reason.
 """

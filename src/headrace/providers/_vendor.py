@@ -379,21 +379,21 @@ class VendorProvider(BaseProvider):
                     raise both.error from None
                 return
             guard, feed = exchange.guard, codec.decoder(request_id=ident).feed
-            async for event in exchange.events:
-                guard.taken()
-                if not event.data:
-                    continue  # httpx-sse: every blank line after an `id:` is an event
-                try:
-                    chunk = feed(event.event, event.data)
-                except UndecodableEventError as exc:
-                    if guard.at_eof:
-                        raise self._cut_inside_event(exc) from exc
-                    raise
-                except SaidThenFailed as both:
-                    yield both.chunk  # noqa: ASYNC119  # as above
-                    raise both.error from None
-                if chunk is not None:
-                    yield chunk  # noqa: ASYNC119  # as above
+            async for events in exchange.events:
+                for event, data in events:
+                    if not data:
+                        continue  # a keep-alive of some servers
+                    try:
+                        chunk = feed(event, data)
+                    except UndecodableEventError as exc:
+                        if guard.at_eof:
+                            raise self._cut_inside_event(exc) from exc
+                        raise
+                    except SaidThenFailed as both:
+                        yield both.chunk  # noqa: ASYNC119  # as above
+                        raise both.error from None
+                    if chunk is not None:
+                        yield chunk  # noqa: ASYNC119  # as above
 
     # ---------------------------------------------------------------- beside chat
 

@@ -225,8 +225,8 @@ class BaseProvider:
         """
         Send JSON in the session, for a `_raw_chat_stream` of your own; the open response, to be used in `async with`.
 
-        Its `events` have `event` and `data` each; its `headers` lower-case names. Deadlines, size bounds and closing
-        are seen to. After each event that was taken, call `exchange.guard.taken()`.
+        Its `events` come as lists, one for each read; an event is its name and its data. Its `headers` have lower-case
+        names. Deadlines, size bounds and closing are seen to.
 
         Args:
             url: the whole of it.

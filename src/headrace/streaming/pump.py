@@ -12,10 +12,10 @@ forgotten handle can end it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Final, Literal, Protocol, cast
 
 from anyio import Event, current_effective_deadline
 from anyio.lowlevel import current_token
@@ -55,29 +55,46 @@ class Plan:
     observers: Sequence[Observer] = ()
 
 
+class _Future(Protocol):
+    """What is used of an asyncio loop's future."""
+
+    def done(self) -> bool: ...
+    def set_result(self, result: None, /) -> None: ...
+    def __await__(self) -> Generator[object, None, None]: ...
+
+
 class Bell:
     """
     Wakes the one task that waits for it; ringing without a waiter is nothing. Check the condition, then wait.
 
-    `waiter` is not None while somebody waits.
+    `waiter` is not None while somebody waits. Each wait has an event of its own; on asyncio a future of the loop, for
+    which an event is a second wrapping: 1.9 us more for each chunk that is waited for.
     """
 
     __slots__ = ("_new", "waiter")
 
     def __init__(self) -> None:
-        self._new = current_token().backend_class.create_event  # `Event()` looks up the loop each time
-        self.waiter: Event | None = None
+        token = current_token()
+        new: object = getattr(token.native_token, "create_future", None)  # an asyncio loop's; trio's token has none
+        # `Event()` looks up the loop each time.
+        self._new = cast("Callable[[], _Future | Event]", new or token.backend_class.create_event)
+        self.waiter: _Future | Event | None = None
 
     def ring(self) -> None:
         """Wake the waiter."""
-        if self.waiter is not None:
-            self.waiter.set()
+        waiter, self.waiter = self.waiter, None
+        if waiter is None:
+            return
+        if isinstance(waiter, Event):
+            waiter.set()
+        elif not waiter.done():  # a wait that was cancelled, and has not been told yet
+            waiter.set_result(None)
 
     async def wait(self) -> None:
         """Until the next ring."""
-        self.waiter = event = self._new()
+        self.waiter = waiter = self._new()
         try:
-            await event.wait()
+            await (waiter.wait() if isinstance(waiter, Event) else waiter)
         finally:
             self.waiter = None
 

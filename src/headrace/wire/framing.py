@@ -69,7 +69,7 @@ class Lines:
     """
     The text of one stream. What is fed comes out as whole lines, each ended by a line feed.
 
-    `unread` counts the bytes since the last complete event; whoever takes an event resets it. `broken` is a bad byte
+    `unread` counts the bytes since the last complete event; whoever finds one resets it. `broken` is a bad byte
     whose error is still to be raised: what stood before it was returned first.
     """
 
