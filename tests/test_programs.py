@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from .redis_server import require_redis
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -44,12 +47,43 @@ def test_the_readmes_program_runs_as_it_stands(backend: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_each_example_runs(example: Path) -> None:
+    if example.stem == "shared_limit":
+        require_redis()
     done = run(str(example))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     if example.stem == "four_at_once":
         states = dict(line.split()[:2] for line in done.stdout.splitlines())
         assert states == {"anthropic": "finished", "openai": "finished", "gemini": "interrupted", "grok": "finished"}
+
+
+def test_the_example_of_fallback_asks_the_other_before_the_first_word_and_nobody_after_it() -> None:
+    assert run("examples/fallback.py").stdout.splitlines() == [
+        "openai: A channel that feeds a mill.",
+        "  anthropic: OverloadedError",
+        "  openai: answered",
+        "cut: 'Water goes' is kept, and nobody else was asked",
+        "3 requests",
+    ]
+
+
+def test_the_batch_goes_on_where_it_was_and_repeats_what_failed(tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    said, _ = run("examples/batch.py", "--prompts", "30", "--file", str(file)).stdout.splitlines()[-2:]
+    assert said == "30 of 30 answered, 0 of them before; 0 refusals"
+    rows = file.read_text().splitlines()
+    assert {json.loads(row)["number"] for row in rows} == set(range(30))
+    file.write_text("\n".join(rows[:20]) + '\n{"number": 40, "error": "ServerError: it failed"}\n')
+    said, _ = run("examples/batch.py", "--prompts", "45", "--file", str(file)).stdout.splitlines()[-2:]
+    assert said == "45 of 45 answered, 20 of them before; 0 refusals"
+    assert len([row for row in map(json.loads, file.read_text().splitlines()) if "text" in row]) == 45
+
+
+def test_processes_that_share_a_redis_are_refused_nothing() -> None:
+    require_redis()
+    *processes, last = run("examples/shared_limit.py").stdout.splitlines()
+    assert sorted(processes) == ["a process on asyncio: 25 answers"] * 2 + ["a process on trio: 25 answers"]
+    assert last == "75 requests under a limit of 50 at once; 0 refusals"
 
 
 def test_the_examples_of_tools_and_types_say_what_they_should() -> None:
