@@ -8,10 +8,12 @@ STAMP := $(VENV)/.installed
 NOT_ASKED := ASYNC106,ASYNC127,ASYNC900,ASYNC910,ASYNC911,ASYNC912,ASYNC913
 .DEFAULT_GOAL := help
 SECONDS ?= 120
-.PHONY: help install demo test lint format type pytest cov fuzz bench soak reference docs sim clean
+ON ?= 3.11
+DEPS ?= newest
+.PHONY: help install demo test lint format type pytest cov fuzz bench soak reference docs build wheel wheel-test matrix sim clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 $(STAMP): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "headrace needs Python 3.11 or newer: $(PYTHON) was not found; try 'make PYTHON=python3 ...'"; exit 1; }
@@ -66,6 +68,21 @@ reference: $(STAMP) ## rewrite docs/reference/providers.md from the code
 docs: $(STAMP) ## the documentation as a site, in site/; a broken link or anchor fails
 	@$(BIN)/python -m pip install --quiet --group docs
 	$(BIN)/mkdocs build --strict
+
+build: $(STAMP) ## wheel and sdist, once, into dist/; what is in them is checked
+	@rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m release.contents dist
+
+wheel: build ## the built wheel in a new environment: a program of somebody else's, its types, the tests that are quick
+	$(BIN)/python -m release.wheel_test --consumer --quick
+
+wheel-test: build ## all tests against the built wheel, without src/; ON=python3.12 DEPS=lowest choose another Python, versions
+	$(BIN)/python -m release.wheel_test --python $(ON) --versions $(DEPS)
+
+matrix: build ## the same for 3.11, 3.12 and 3.13 with the newest versions, and 3.11 with the lowest: half an hour
+	$(BIN)/python -m release.wheel_test --consumer --python 3.11 --python 3.12 --python 3.13 --versions newest
+	$(BIN)/python -m release.wheel_test --python 3.11 --versions lowest
 
 sim: $(STAMP) ## the simulator on port 8400, for any client
 	$(BIN)/python -m headrace sim --port 8400

@@ -1,0 +1,1 @@
+"""What is done to a release before anybody has it. Not part of the package."""

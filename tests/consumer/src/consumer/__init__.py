@@ -1,0 +1,1 @@
+"""A program that embeds headrace, as its users write one."""
