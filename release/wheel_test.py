@@ -60,6 +60,12 @@ def run(*command: str | Path, cwd: Path | None = None, quiet: bool = False) -> b
     return done.returncode == 0
 
 
+def found(version: str) -> str:
+    """The Python of that version that pyenv has, if any: its own commands refuse to run one that is not chosen."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    return next((str(path) for path in sorted(root.glob(f"versions/{version}*/bin/python"), reverse=True)), version)
+
+
 def install(python: Path, wheel: Path, versions: str, folder: Path) -> bool:
     """The wheel with all its extras, at the versions wanted; then what the tests need beside it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -110,7 +116,7 @@ def one(version: str, options: argparse.Namespace, wheel: Path) -> str:
     """What came of one Python."""
     with tempfile.TemporaryDirectory(prefix="headrace-wheel-") as name:
         folder, venv = Path(name), Path(name) / "venv"
-        if not run(UV, "venv", "--quiet", "--no-python-downloads", "--python", version, venv, quiet=True):
+        if not run(UV, "venv", "--quiet", "--no-python-downloads", "--python", found(version), venv, quiet=True):
             return "skipped: there is no such Python here"
         python = venv / "bin" / "python"
         if not install(python, wheel, options.versions, folder):
