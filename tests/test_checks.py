@@ -94,6 +94,17 @@ class Eager(Mill):
         return super().chat_stream(messages)
 
 
+class EagerToFail(Mill):
+    def chat_stream(self, messages, config=None):
+        async def ask() -> None:
+            await super(EagerToFail, self).chat_stream(messages).collect()
+            raise OSError("unasked, and it ends the block")
+
+        if self._session is not None:
+            self._session._tasks.start_soon(ask)
+        return super().chat_stream(messages)
+
+
 class NeverSaysStop(Mill):
     async def _raw_chat_stream(self, messages, config=None):
         async for chunk in self.right():
@@ -315,6 +326,7 @@ CLIENTS: list[httpx.AsyncClient] = []
         (AsksWhetherItIsThere, "is_available() says yes, and sends nothing: it sent a request"),
         (IsNeverThere, "is_available() says yes, and sends nothing: it says no"),
         (Eager, "nothing is sent before the first read: a request came"),
+        (EagerToFail, "nothing is sent before the first read: a request came"),
         (NeverSaysStop, "a whole answer arrives word for word, with its end proven by a finish_reason: the stream is"),
         (Shouts, "a whole answer arrives word for word, with its end proven by a finish_reason: the text is 'A HEAD"),
         (Summarises, "chat() and generate() give the same whole answer: chat() gives 'A headrace'"),
