@@ -5,8 +5,7 @@ Takes an httpx or httpx2 client; what differs is the library whose classes are u
 vendor: a refusal is handed on as it came, for the vendor's codec to read.
 
 Works around: httpcore #1093 (a cancelled waiter kills the pool: never queue there), httpx #3686 (a request body left
-suspended when the send is cancelled), nested generators left to the garbage collector (closed inside out here),
-a connection that is cancelled before its first request (dropped here).
+suspended when the send is cancelled), a connection that is cancelled before its first request (dropped here).
 """
 
 from __future__ import annotations
@@ -20,8 +19,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final, Protocol, Self, cast
 
 import httpx
-from anyio import BrokenResourceError, CancelScope, ClosedResourceError, get_cancelled_exc_class, move_on_after
+from anyio import BrokenResourceError, ClosedResourceError, get_cancelled_exc_class, move_on_after
+from h11 import RemoteProtocolError
 
+from ._body import Body, body_of
 from ._recorder import Tape
 from ._units import lowered
 from ._version import __version__
@@ -314,10 +315,17 @@ class Guard:
         self._provider, self._request_id = provider, request_id(headers)
         self._stamp = _nothing if watch is None else watch.stamp
         self._opened = time.monotonic()
-        self._raw = aiter(cast("AsyncIterator[bytes]", response.stream))  # aiter_raw() less its bookkeeping, 1 us each
+        self._body = body_of(response)
         if tape is not None:
-            self._raw = _Taped(self._raw, tape, headers)
-        self._lost = (library.HTTPError, library.StreamError, OSError, BrokenResourceError, ClosedResourceError)
+            self._body = _Taped(self._body, tape, headers)
+        self._lost = (
+            library.HTTPError,
+            library.StreamError,
+            OSError,
+            BrokenResourceError,
+            ClosedResourceError,
+            RemoteProtocolError,
+        )
         self._framing: Lines | None = None
         self._events: Events | JsonLines = JsonLines() if lines else Events()
         self._inflate: Inflater | None = None
@@ -335,7 +343,7 @@ class Guard:
                 if framing.broken is not None:
                     raise framing.broken  # not after the next bytes, which may never come
                 try:
-                    data = await self._raw.__anext__()
+                    data = await self._body.__anext__()
                 except StopAsyncIteration:
                     self.at_eof = True
                     text = framing.end()
@@ -359,7 +367,7 @@ class Guard:
             if not self._opened_raw:
                 self._inflate, self._opened_raw = inflater(self.headers.get("content-encoding", "")), True
             while not self._closed:
-                data = await self._raw.__anext__()
+                data = await self._body.__anext__()
                 self._stamp()
                 if self._inflate is not None:
                     data = self._inflate.feed(data)
@@ -393,34 +401,24 @@ class Guard:
         )
 
     async def unwind(self) -> None:
-        """
-        Finish httpx's nested generators from the inside: one more read, in a scope that is already cancelled, raises in
-        the innermost and passes through all. (aclose() of the outermost leaves the others to the garbage collector.)
-        """
+        """The reading ends here, wherever it stands."""
         self._closed = True
-        if self.at_eof:
-            return
-        with CancelScope(shield=True) as scope, suppress(Exception):
-            scope.cancel()
-            for _ in range(1000):  # what httpcore had read already; a mock without a checkpoint may never end
-                await self._raw.__anext__()
+        if not self.at_eof:
+            await self._body.unwind()
 
 
 class _Taped:
-    """The bytes of a body, recorded as they pass."""
+    """A body, recorded as it passes."""
 
-    def __init__(self, raw: AsyncIterator[bytes], tape: Tape, headers: Mapping[str, str]) -> None:
-        self._raw, self._tape, self._over = raw, tape, False
+    def __init__(self, body: Body, tape: Tape, headers: Mapping[str, str]) -> None:
+        self._body, self._tape, self._over = body, tape, False
         self._inflate: Inflater | None = None
         with suppress(Undecodable):  # the guard says so
             self._inflate = inflater(headers.get("content-encoding", ""))
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
     async def __anext__(self) -> bytes:
         try:
-            data = await self._raw.__anext__()
+            data = await self._body.__anext__()
         except BaseException as exc:
             if not self._over:  # what has been cancelled ends like one that came to its end, when it is unwound
                 ended = isinstance(exc, StopAsyncIteration)
@@ -430,6 +428,9 @@ class _Taped:
         with suppress(Undecodable):  # the same
             self._tape.add(data if self._inflate is None else self._inflate.feed(data))
         return data
+
+    async def unwind(self) -> None:
+        await self._body.unwind()
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

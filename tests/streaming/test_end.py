@@ -100,7 +100,7 @@ async def test_rule_04_the_cause_keeps_its_own_cause_and_the_way_to_it(
         await drain(stream)
         assert stream.interruption is not None
         cause = stream.interruption.cause
-        assert type(cause.__cause__).__name__ in {"RemoteProtocolError", "ReadError"}
+        assert type(cause.__cause__).__name__ in {"RemoteProtocolError", "BrokenResourceError"}
         assert cause.__traceback__ is not None
 
 

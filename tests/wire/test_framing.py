@@ -134,8 +134,9 @@ def test_a_stream_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(10):
         frame.feed(b"data: xxx\n")
         frame.unread = 0
+    assert frame.feed(b"\n") == "\n"
     with pytest.raises(Undecodable, match="in one stream"):
-        frame.feed(b"\n")
+        frame.feed(b"data: y\n\n")
 
 
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate"])
@@ -148,6 +149,25 @@ def test_a_bomb_is_refused() -> None:
     bomb = gzip.compress(b"\0" * (framing.EVENT_BYTES + 1000))
     with pytest.raises(Undecodable, match="expand to more than"):
         Framing("gzip").feed(bomb)
+
+
+def test_what_stands_before_a_bomb_is_handed_on_first() -> None:
+    packer = zlib.compressobj(wbits=31)
+    body = packer.compress(GOOD.encode()) + packer.flush(zlib.Z_FULL_FLUSH)
+    body += packer.compress(b"\0" * (framing.EVENT_BYTES + 1000)) + packer.flush()
+    frame = Framing("gzip")
+    assert frame.feed(body) == GOOD
+    with pytest.raises(Undecodable, match="expand to more than"):
+        frame.feed(b"")
+
+
+def test_what_stands_before_a_byte_that_is_not_of_the_coding_is_handed_on_first() -> None:
+    packer = zlib.compressobj(wbits=31)
+    frame = Framing("gzip")
+    assert frame.feed(packer.compress(GOOD.encode()) + packer.flush(zlib.Z_FULL_FLUSH) + b"\xff" * 20) == GOOD
+    assert frame.broken is not None
+    with pytest.raises(Undecodable, match="not gzip"):
+        frame.feed(b"more")
 
 
 def test_a_body_that_is_not_of_its_coding_is_an_error() -> None:

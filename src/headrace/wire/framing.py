@@ -12,6 +12,7 @@ Source: WHATWG HTML 9.2.6 (event stream interpretation), jsonlines.org; RFC 9112
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -33,26 +34,59 @@ class Undecodable(Exception):  # noqa: N818  # the caller makes a typed error of
 
 
 class Inflater:
-    """Undoes a content coding, at most `EVENT_BYTES` at once. Servers compress although they are asked not to."""
+    """
+    Undoes a content coding, at most `EVENT_BYTES` at once. Servers compress although they are asked not to.
+
+    `broken` is an error that is still to be raised: what stood before it was returned first.
+    """
 
     def __init__(self, coding: str) -> None:
-        self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its header
+        self._zlib = _decompressor()
         self._coding = coding
+        self.broken: Undecodable | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """The bytes behind `data`; Undecodable if they expand beyond the bound or are not of this coding."""
-        out = b""
-        try:
-            while data:
-                if self._zlib.eof:  # a body may be several members, one behind the other (RFC 1952 2.2)
-                    self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        """
+        The bytes behind `data`.
+
+        Raises:
+            Undecodable: they expand beyond the bound or are not of this coding, and nothing stood before that.
+        """
+        if self.broken is not None:
+            raise self.broken
+        out, size = b"", len(data)
+        while data and self.broken is None:
+            if self._zlib.eof:  # a body may be several members, one behind the other (RFC 1952 2.2)
+                self._zlib = _decompressor()
+            before = self._zlib.copy()
+            try:
                 out += self._zlib.decompress(data, EVENT_BYTES - len(out) + 1)
-                if len(out) > EVENT_BYTES:
-                    raise Undecodable(f"{len(data)} bytes of {self._coding} expand to more than {EVENT_BYTES}")
-                data = self._zlib.unused_data
-        except zlib.error as exc:
-            raise Undecodable(f"the body is not {self._coding}: {exc}") from exc
+            except zlib.error as exc:
+                out += _until_error(before, data)
+                self.broken = Undecodable(f"the body is not {self._coding}: {exc}")
+                self.broken.__cause__ = exc
+            if len(out) > EVENT_BYTES:
+                out = out[:EVENT_BYTES]
+                self.broken = Undecodable(f"{size} bytes of {self._coding} expand to more than {EVENT_BYTES}")
+            data = self._zlib.unused_data
+        if self.broken is not None and not out:
+            raise self.broken
         return out
+
+
+def _decompressor() -> zlib._Decompress:
+    return zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its header
+
+
+def _until_error(state: zlib._Decompress, data: bytes) -> bytes:
+    """What `data` holds before its bad byte; zlib tells nothing of a call that meets one."""
+    out = b""
+    with suppress(zlib.error):
+        for at in range(len(data)):
+            out += state.decompress(data[at : at + 1], EVENT_BYTES - len(out) + 1)
+            if len(out) > EVENT_BYTES:
+                break
+    return out
 
 
 def inflater(coding: str) -> Inflater | None:
@@ -69,8 +103,8 @@ class Lines:
     """
     The text of one stream. What is fed comes out as whole lines, each ended by a line feed.
 
-    `unread` counts the bytes since the last complete event; whoever finds one resets it. `broken` is a bad byte
-    whose error is still to be raised: what stood before it was returned first.
+    `unread` counts the bytes since the last complete event; whoever finds one resets it. `broken` is an error that is
+    still to be raised: what stood before it was returned first.
     """
 
     __slots__ = ("_cr", "_first", "_held", "_inflate", "_partial", "_smooth", "_total", "broken", "unread")
@@ -90,8 +124,8 @@ class Lines:
         The lines that `data` completes.
 
         Raises:
-            Undecodable: invalid UTF-8, a bound passed, or a body that is not of its coding. What stood before the bad
-                byte has been returned first.
+            Undecodable: invalid UTF-8, a bound passed, or a body that is not of its coding. What stood before it has
+                been returned first.
         """
         if self._smooth:
             try:
@@ -109,7 +143,9 @@ class Lines:
             raise self.broken
         if self._inflate is not None:
             data = self._inflate.feed(data)
-        self._count(len(data))
+            self.broken = self._inflate.broken
+        if self.broken is None:
+            self._count(len(data))
         text = self._decoded(data)
         if self._first and text:
             self._first, text = False, text.removeprefix("\ufeff")
@@ -118,15 +154,17 @@ class Lines:
         if self._held or not text.endswith("\n"):
             text = self._whole_lines(text)
         self._smooth = not any((self._partial, self._held, self._first, self._cr, self.broken, self._inflate))
+        if self.broken is not None and not text:
+            raise self.broken
         return text
 
     def _count(self, size: int) -> None:
         self.unread += size
         self._total += size
-        if self.unread > EVENT_BYTES:
+        if self.unread > EVENT_BYTES:  # nothing stands before this event: it was begun in an earlier piece
             raise Undecodable(f"more than {EVENT_BYTES} bytes without a complete event")
         if self._total > STREAM_BYTES:
-            raise Undecodable(f"more than {STREAM_BYTES} bytes in one stream")
+            self.broken, self._smooth = Undecodable(f"more than {STREAM_BYTES} bytes in one stream"), False
 
     def end(self) -> str:
         """

@@ -1,0 +1,126 @@
+"""
+The bytes of a response's body, in as few steps as can be: an HTTP response of httpx or httpx2 in, bytes out.
+
+httpx hands a body on in pieces as the server framed them, most often one for each event, through five generators, and
+httpcore opens a cancel scope for each read. `Direct` asks httpcore's HTTP/1.1 parser and the socket's own stream
+instead, for all that one read brings. Where they are not found (HTTP/2, another transport, another version) the public
+way serves: slower, and nothing else differs. Who closes the response, and gives its connection back, is the same.
+
+Knows no events, no clocks and no vendor. Each piece is what has come since the last; an error comes after what came
+before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Final, Protocol, TypeAlias, cast
+
+import h11
+from anyio import BrokenResourceError, CancelScope, EndOfStream
+
+__all__ = ("Body", "body_of")
+
+READ: Final = 64 << 10  # bytes asked of the socket at once, as httpcore does
+
+Receive: TypeAlias = Callable[[int], Awaitable[bytes]]  # of an anyio stream, or a trio stream: at most so many bytes
+
+
+class Body(Protocol):
+    """
+    The pieces of one body.
+
+    A read raises StopAsyncIteration when the body is complete. That it broke is told by h11's RemoteProtocolError, by
+    anyio's BrokenResourceError, or by the errors of the library that the response is of.
+    """
+
+    async def __anext__(self) -> bytes: ...
+
+    async def unwind(self) -> None:
+        """End the reading of a body that has not come to its end."""
+        ...
+
+
+class Direct:
+    """The body of an HTTP/1.1 response, a read at a time. An error is raised again and again."""
+
+    def __init__(self, parser: h11.Connection, receive: Receive) -> None:
+        self._parser, self._receive = parser, receive
+        self._over = False
+        self._broken: Exception | None = None  # to be raised when what came before it has been handed on
+
+    async def __anext__(self) -> bytes:
+        while True:
+            if data := self._parsed():
+                return data
+            if self._broken is not None:
+                raise self._broken
+            if self._over:
+                raise StopAsyncIteration
+            try:
+                self._parser.receive_data(await self._receive(READ))
+            except EndOfStream:
+                self._parser.receive_data(b"")
+            except Exception as exc:  # noqa: BLE001  # anyio's, trio's or ssl's own
+                self._broken, self._over = BrokenResourceError(str(exc) or str(exc.__cause__ or "")), True
+                self._broken.__cause__ = exc
+
+    def _parsed(self) -> bytes:
+        """All of the body that has been read and not been handed on."""
+        pieces: list[bytes] = []
+        following = self._parser.next_event
+        try:
+            while not self._over:
+                event = following()
+                if type(event) is h11.Data:
+                    pieces.append(event.data)
+                elif event is h11.NEED_DATA:
+                    break
+                else:
+                    self._over = True
+        except h11.RemoteProtocolError as exc:
+            self._broken, self._over = exc, True
+        return b"".join(pieces)
+
+    async def unwind(self) -> None:
+        """Nothing is suspended here."""
+
+
+class Layered:
+    """The body of any response, as its library hands it on."""
+
+    def __init__(self, stream: AsyncIterator[bytes]) -> None:
+        self._stream, self._over = aiter(stream), False
+
+    async def __anext__(self) -> bytes:
+        """The next piece; what it raises is the library's own."""
+        try:
+            return await self._stream.__anext__()
+        except StopAsyncIteration:
+            self._over = True
+            raise
+
+    async def unwind(self) -> None:
+        """
+        Finish httpx's nested generators from the inside: one more read, in a scope that is already cancelled, raises in
+        the innermost and passes through all. (aclose() of the outermost leaves the others to the garbage collector.)
+        """
+        if self._over:
+            return
+        with CancelScope(shield=True) as scope, suppress(Exception):
+            scope.cancel()
+            for _ in range(1000):  # what httpcore had read already; a mock without a checkpoint may never end
+                await self._stream.__anext__()
+
+
+def body_of(response: object) -> Body:
+    """The body of an open response of httpx or httpx2, of which nothing has been read."""
+    inner: object = response
+    for name in ("stream", "_stream", "_httpcore_stream", "_stream", "_connection"):
+        inner = getattr(inner, name, None)
+    parser = getattr(inner, "_h11_state", None)
+    socket = getattr(getattr(inner, "_network_stream", None), "_stream", None)
+    receive = getattr(socket, "receive", None) or getattr(socket, "receive_some", None)
+    if isinstance(parser, h11.Connection) and callable(receive):
+        return Direct(parser, cast("Receive", receive))
+    return Layered(cast("AsyncIterator[bytes]", getattr(response, "stream")))  # noqa: B009

@@ -1,0 +1,167 @@
+"""The short way to a body: what one read brings at once, errors behind what came before them, and the public way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import ModuleType
+
+import httpx
+import httpx2
+import pytest
+from anyio import BrokenResourceError, create_task_group, create_tcp_listener
+from anyio.abc import SocketAttribute, SocketStream
+from h11 import RemoteProtocolError
+
+from headrace import AIMessage
+from headrace._body import Direct, Layered, body_of
+from headrace.providers.openai import OpenAIProvider
+from headrace.simulator import Script, Simulator, faults
+
+from .leaks import nothing_left, session
+
+HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+TWO = b"3\r\none\r\n3\r\ntwo\r\n"
+END = b"0\r\n\r\n"
+
+
+@asynccontextmanager
+async def serving(*answers: bytes, reset: bool = False) -> AsyncIterator[tuple[str, list[int]]]:
+    """A URL whose connections give these answers, one for each request, and close; the number of connections."""
+    connections: list[int] = []
+
+    async def handle(stream: SocketStream) -> None:
+        connections.append(1)
+        async with stream:
+            for answer in answers:
+                await stream.receive()
+                await stream.send(answer)
+            if reset:
+                stream.extra(SocketAttribute.raw_socket).setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER of 0 s
+
+    async with await create_tcp_listener(local_host="127.0.0.1") as listener, create_task_group() as tasks:
+        port = listener.extra(SocketAttribute.local_port)
+        tasks.start_soon(listener.serve, handle)
+        yield f"http://127.0.0.1:{port}/", connections
+        tasks.cancel_scope.cancel()
+
+
+async def pieces(body: Direct | Layered) -> tuple[list[bytes], Exception | None]:
+    found: list[bytes] = []
+    while True:
+        try:
+            found.append(await body.__anext__())
+        except StopAsyncIteration:
+            return found, None
+        except Exception as exc:
+            return found, exc
+
+
+@pytest.fixture(params=[httpx, httpx2], ids=["httpx", "httpx2"])
+def library(request: pytest.FixtureRequest) -> ModuleType:
+    return request.param
+
+
+async def test_what_one_read_brings_is_one_piece_and_the_connection_serves_again(library: ModuleType) -> None:
+    answer = HEAD + TWO + END
+    async with serving(answer, answer) as (url, connections), library.AsyncClient() as client:
+        for _ in range(2):
+            async with client.stream("GET", url) as response:
+                body = body_of(response)
+                assert type(body) is Direct
+                assert await pieces(body) == ([b"onetwo"], None)
+                assert await pieces(body) == ([], None)
+        assert len(connections) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nonetwo", "onetwo"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", ""),
+        (b"HTTP/1.0 200 OK\r\n\r\nonetwo", "onetwo"),
+        (b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nonetwo", "onetwo"),
+        (HEAD + TWO + b"0\r\nx-late: 1\r\n\r\n", "onetwo"),
+    ],
+    ids=["length", "empty", "1.0", "until close", "trailers"],
+)
+async def test_a_body_may_end_in_any_way_that_http_knows(answer: bytes, words: str) -> None:
+    async with serving(answer) as (url, _), httpx.AsyncClient() as client, client.stream("GET", url) as response:
+        found, error = await pieces(body_of(response))
+        assert (b"".join(found).decode(), error) == (words, None)
+
+
+async def test_what_came_before_an_error_of_the_same_read_is_handed_on_first(library: ModuleType) -> None:
+    async with serving(HEAD + TWO + b"no size\r\n") as (url, _), library.AsyncClient() as client:
+        async with client.stream("GET", url) as response:
+            body = body_of(response)
+            found, error = await pieces(body)
+            assert found == [b"onetwo"]
+            assert isinstance(error, RemoteProtocolError)
+            assert "illegal chunk header" in str(error)
+            assert await pieces(body) == ([], error)
+
+
+async def test_a_body_without_its_end_is_broken(library: ModuleType) -> None:
+    async with serving(HEAD + TWO) as (url, _), library.AsyncClient() as client:
+        async with client.stream("GET", url) as response:
+            found, error = await pieces(body_of(response))
+            assert found == [b"onetwo"]
+            assert isinstance(error, RemoteProtocolError)
+            assert "incomplete chunked read" in str(error)
+
+
+async def test_a_reset_connection_is_broken_and_says_so(library: ModuleType) -> None:
+    async with serving(HEAD, reset=True) as (url, _), library.AsyncClient() as client:
+        async with client.stream("GET", url) as response:
+            body = body_of(response)
+            found, error = await pieces(body)
+            assert found == []
+            assert isinstance(error, BrokenResourceError)
+            assert "reset by peer" in str(error)
+            assert error.__cause__ is not None
+            assert await pieces(body) == ([], error)
+
+
+async def test_a_transport_without_httpcore_goes_the_public_way() -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=b"one"))
+    async with httpx.AsyncClient(transport=transport) as client, client.stream("GET", "http://x/") as response:
+        body = body_of(response)
+        assert type(body) is Layered
+        assert await pieces(body) == ([b"one"], None)
+
+
+class Hidden(httpx.AsyncBaseTransport):
+    """httpx's own transport behind somebody else's, which keeps its parser from sight."""
+
+    def __init__(self) -> None:
+        self.inner = httpx.AsyncHTTPTransport()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self.inner.handle_async_request(request)
+        return httpx.Response(response.status_code, headers=response.headers, stream=Passed(response.stream))
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+class Passed(httpx.AsyncByteStream):
+    def __init__(self, inner: httpx.AsyncByteStream) -> None:
+        self.inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self.inner:
+            yield piece
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+async def test_the_public_way_leaves_no_generator_to_the_garbage_collector() -> None:
+    """Those of httpx are suspended when an event cannot be decoded; `Layered.unwind` finishes them."""
+    async with nothing_left():
+        async with Simulator() as sim, httpx.AsyncClient(transport=Hidden()) as client:
+            sim.play("openai", Script(pieces=("One", " two"), fault=faults.ErrorEvent(after_pieces=1)))
+            async with session(OpenAIProvider("k", base_url=sim.base_url("openai"), http_client=client)) as provider:
+                words = [chunk.content async for chunk in provider.chat_stream([AIMessage("user", "hi")])]
+    assert words == ["One", provider.marker]
