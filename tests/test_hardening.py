@@ -17,7 +17,7 @@ from headrace.providers.base import BaseProvider
 from headrace.providers.gemini import GeminiProvider
 from headrace.providers.openai import OpenAIProvider
 from headrace.simulator import Script, Simulator, faults
-from headrace.wire.framing import Framing
+from headrace.wire.framing import Lines
 
 MESSAGES = [AIMessage("user", "hi")]
 KEY = "sk-SECRETKEY"
@@ -181,7 +181,7 @@ async def test_an_error_without_framing_counts_without_a_last_line_end() -> None
 
 def test_every_member_of_a_gzip_body_is_read() -> None:
     members = b"".join(gzip.compress(f"data: {n}\n\n".encode()) for n in range(5))
-    frame = Framing("gzip")
+    frame = Lines("gzip")
     assert "".join(frame.feed(members[i : i + 7]) for i in range(0, len(members), 7)) == "".join(
         f"data: {n}\n\n" for n in range(5)
     )

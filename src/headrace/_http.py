@@ -36,7 +36,7 @@ from .errors import (
 from .limits.pacing import AnyPacing
 from .streaming.host import CLOSE, FLIGHT, Host
 from .wire.events import Events, JsonLines, ServerEvent
-from .wire.framing import NDJSON, SSE, Framing, Inflater, Lines, Undecodable, inflater
+from .wire.framing import NDJSON, SSE, Inflater, Lines, Undecodable, inflater
 
 if TYPE_CHECKING:
     from .streaming.deadlines import Watch
@@ -326,7 +326,7 @@ class Guard:
             ClosedResourceError,
             RemoteProtocolError,
         )
-        self._framing: Lines | None = None
+        self._lines: Lines | None = None
         self._events: Events | JsonLines = JsonLines() if lines else Events()
         self._inflate: Inflater | None = None
         self._opened_raw = self._closed = False
@@ -336,22 +336,23 @@ class Guard:
 
     async def __anext__(self) -> list[ServerEvent]:
         try:
-            if (framing := self._framing) is None:
-                new = Lines if isinstance(self._events, JsonLines) else Framing
-                framing = self._framing = new(self.headers.get("content-encoding", ""))
-            while not (self.at_eof or self._closed):
-                if framing.broken is not None:
-                    raise framing.broken  # not after the next bytes, which may never come
+            if (lines := self._lines) is None:
+                lines = self._lines = Lines(self.headers.get("content-encoding", ""))
+            while not self._closed:
+                if (broken := lines.broken or self._events.broken) is not None:
+                    raise broken  # not after the next bytes, which may never come
+                if self.at_eof:
+                    break
                 try:
                     data = await self._body.__anext__()
                 except StopAsyncIteration:
                     self.at_eof = True
-                    text = framing.end()
+                    events = self._events.end(lines.end())
                 else:
                     self._stamp()
-                    text = framing.feed(data)
-                if events := self._events.feed(text):
-                    framing.unread = 0  # the bound on what is unfinished counts from here
+                    events = self._events.feed(lines.feed(data))
+                if events:
+                    lines.unread = 0  # the bound on what is unfinished counts from here
                     return events
         except Undecodable as exc:
             raise self.undecodable(exc) from exc

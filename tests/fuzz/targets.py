@@ -29,7 +29,8 @@ from headrace.wire import openai, responses
 from headrace.wire._codec import Codec, SaidThenFailed
 from headrace.wire._shared import error_text, one_line
 from headrace.wire.anthropic import AnthropicCodec
-from headrace.wire.framing import Framing, Inflater, Lines, Undecodable
+from headrace.wire.events import Events, JsonLines, ServerEvent
+from headrace.wire.framing import Inflater, Lines, Undecodable
 from headrace.wire.gemini import GeminiCodec
 from headrace.wire.ollama import OllamaCodec
 
@@ -127,9 +128,9 @@ def _outcome(call: Callable[[], object]) -> tuple[object, ProviderError | None]:
 # ---------------------------------------------------------------- bytes
 
 
-def framing(kind: type[Lines], data: bytes) -> None:
-    """However the bytes are split, the same text comes out, or the same and an error, and it is whole lines."""
-    whole, problem = _framed(kind, [data])
+def framing(kind: type[Events | JsonLines], data: bytes) -> None:
+    """However the bytes are split, the same lines and events come out, or the same and an error."""
+    whole, found, problem = _framed(kind, [data])
     rng = Random(crc32(data))
     for most in (1, 7, 400):
         pieces, at = list[bytes](), 0
@@ -137,24 +138,29 @@ def framing(kind: type[Lines], data: bytes) -> None:
             size = rng.randint(1, most)
             pieces.append(data[at : at + size])
             at += size
-        text, again = _framed(kind, [*pieces, data[at:]])
-        assert text == whole
+        text, events, again = _framed(kind, [*pieces, data[at:]])
+        assert events == found
         assert (again is None) == (problem is None)
+        assert text == whole or problem is not None  # what is wrong in the lines may end the reading of them earlier
     assert "\r" not in whole
     whole.encode()
 
 
-def _framed(kind: type[Lines], pieces: list[bytes]) -> tuple[str, Undecodable | None]:
-    frame, text = kind(), ""
+def _framed(kind: type[Events | JsonLines], pieces: list[bytes]) -> tuple[str, list[ServerEvent], Undecodable | None]:
+    """As the guard reads them."""
+    lines, events, text, found = Lines(), kind(), "", list[ServerEvent]()
     try:
         for piece in pieces:
-            told = frame.feed(piece)
+            told = lines.feed(piece)
             assert not told or told.endswith("\n")
             text += told
-        text += frame.end()
+            found += events.feed(told)
+            if (broken := lines.broken or events.broken) is not None:
+                return text, found, broken
+        found += events.end(lines.end())
     except Undecodable as exc:
-        return text, exc
-    return text, None
+        return text, found, exc
+    return text, found, events.broken
 
 
 def inflating(data: bytes) -> None:
@@ -222,8 +228,8 @@ TARGETS: Mapping[str, Target] = {
     **{f"{name}-stream": Target(partial(stream, row.codec), f"{row.folder}/stream") for name, row in CODECS.items()},
     **{f"{name}-body": Target(partial(body, row.codec), f"{row.folder}/body") for name, row in CODECS.items()},
     **{f"{name}-error": Target(partial(refusal, row.codec), "errors") for name, row in CODECS.items()},
-    "sse": Target(partial(framing, Framing), "framing"),
-    "ndjson": Target(partial(framing, Lines), "framing"),
+    "sse": Target(partial(framing, Events), "framing"),
+    "ndjson": Target(partial(framing, JsonLines), "framing"),
     "gzip": Target(inflating, "gzip"),
     "limits": Target(limits, "limits"),
     "units": Target(units, "units"),

@@ -1,12 +1,16 @@
 """Lines to events, by the standard's own rules, and with another decoder as a witness."""
 
+from itertools import pairwise
+
 import httpx
 import httpx_sse
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.wire import events as events_module
 from headrace.wire.events import Events, JsonLines
+from headrace.wire.framing import Lines, Undecodable
 
 
 @pytest.mark.parametrize(
@@ -64,7 +68,7 @@ line = st.one_of(
 )
 
 
-@given(st.lists(line, max_size=12))
+@given(st.lists(line.filter(lambda one: not one.startswith(("{", "error:"))), max_size=12))
 def test_another_decoder_finds_the_same_events(lines: list[str]) -> None:
     text = "".join(f"{one}\n" for one in (*lines, ""))
     answer = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=text.encode())
@@ -79,3 +83,63 @@ def test_where_the_lines_are_parted_changes_nothing(lines: list[str], data: st.D
     first, second = ("".join(f"{one}\n" for one in some) for some in (lines[:at], lines[at:]))
     parted = Events()
     assert parted.feed(first) + parted.feed(second) == Events().feed(first + second)
+
+
+# ---------------------------------------------------------------- what is no event stream
+
+RAW = b'data: {"n": 1}\n\n{\n  "error": {\n    "code": 499,\n    "message": "x"\n  }\n}\n'
+
+
+def told(body: bytes, *cuts: int) -> list[tuple[str, str]]:
+    """All events of a body that arrives in pieces cut at these places."""
+    lines, events, places = Lines(), Events(), [0, *sorted(cuts), len(body)]
+    found = [one for a, b in pairwise(places) for one in events.feed(lines.feed(body[a:b]))]
+    return found + events.end(lines.end())
+
+
+@given(cuts=st.lists(st.integers(0, len(RAW)), max_size=5), crlf=st.booleans(), bare_end=st.booleans())
+def test_json_without_framing_is_an_event(cuts: list[int], crlf: bool, bare_end: bool) -> None:
+    body = RAW.replace(b"\n", b"\r\n") if crlf else RAW
+    body = body.rstrip() if bare_end else body
+    assert told(body, *(min(cut, len(body)) for cut in cuts)) == [
+        ("message", '{"n": 1}'),
+        ("message", '{"error":{"code":499,"message":"x"}}'),
+    ]
+
+
+def test_events_around_json_without_framing_still_come() -> None:
+    found = told(b'event: a\ndata: 1\n{"error":\n\n {"code": 1}}\n\ndata: 2\n\n')
+    assert found == [("a", "1"), ("message", '{"error":{"code":1}}'), ("message", "2")]
+
+
+def test_an_error_line_is_an_error_event() -> None:
+    assert told(b'data: 1\n\nerror: {"detail":"no"}\n\n') == [("message", "1"), ("error", '{"detail":"no"}')]
+
+
+def test_an_error_line_ends_an_event_that_lacks_its_blank_line() -> None:
+    assert told(b"data: 1\nerror:no\n") == [("message", "1"), ("error", "no")]
+
+
+def test_json_without_framing_that_was_cut_is_nothing() -> None:
+    assert told(b'data: 1\n\n{\n "error": {\n') == [("message", "1")]
+
+
+def test_json_that_follows_a_field_is_its_data() -> None:
+    assert told(b'data: {"a":\ndata: {"b": 1}}\n\n') == [("message", '{"a":\n{"b": 1}}')]
+
+
+def test_what_stood_before_too_much_json_comes_first_then_the_error() -> None:
+    events = Events()
+    text = "data: a\n\n{" + "x" * events_module.RAW_JSON + "\n\ndata: b\n\n"
+    assert events.feed(text) == [("message", "a")]
+    assert isinstance(events.broken, Undecodable)
+    assert "without framing" in str(events.broken)
+
+
+@pytest.mark.parametrize("line", ["\n", '"a": 1,\n'], ids=["blank", "full"])
+def test_json_without_framing_is_bounded(line: str) -> None:
+    events = Events()
+    assert events.feed("{\n") == []
+    assert events.broken is None
+    assert events.feed(line * (events_module.RAW_JSON + 2)) == []
+    assert events.broken is not None

@@ -1,4 +1,4 @@
-"""Bytes in, whole lines out: WHATWG's line ends, strict UTF-8, bounds, and what is no SSE at all."""
+"""Bytes in, whole lines out: WHATWG's line ends, strict UTF-8, codings and bounds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.wire import framing
-from headrace.wire.framing import Framing, Lines, Undecodable
+from headrace.wire.framing import Lines, Undecodable
 
 GOOD = 'data: {"a": 1}\n\ndata: héllo \U0001f600\n\n'
 
 
 def fed(body: bytes, *cuts: int, coding: str = "") -> str:
     """All text of a body that arrives in pieces cut at these places."""
-    frame, places = Framing(coding), [0, *sorted(cuts), len(body)]
+    frame, places = Lines(coding), [0, *sorted(cuts), len(body)]
     text = "".join(frame.feed(body[a:b]) for a, b in pairwise(places))
     return text + frame.end()
 
@@ -28,31 +28,31 @@ def fed(body: bytes, *cuts: int, coding: str = "") -> str:
 @given(cuts=st.lists(st.integers(0, 45), max_size=6))
 def test_every_line_end_becomes_a_line_feed_wherever_it_is_split(newline: str, bom: bytes, cuts: list[int]) -> None:
     body = bom + GOOD.replace("\n", newline).encode()
-    assert fed(body, *(min(cut, len(body)) for cut in cuts)) == GOOD + "\n\n"
+    assert fed(body, *(min(cut, len(body)) for cut in cuts)) == GOOD + "\n"
 
 
 def test_a_line_that_cr_ends_is_handed_on_at_once() -> None:
-    assert Framing().feed(b"data: x\r\r") == "data: x\n\n"
+    assert Lines().feed(b"data: x\r\r") == "data: x\n\n"
 
 
 def test_a_blank_line_behind_crlf_is_kept_where_cr_and_both_line_feeds_come_apart() -> None:
-    assert fed(b"data: a\r\n\ndata: b\n\n", 8, 9) == "data: a\n\ndata: b\n\n\n\n"
+    assert fed(b"data: a\r\n\ndata: b\n\n", 8, 9) == "data: a\n\ndata: b\n\n\n"
 
 
 def test_u2028_and_u0085_are_no_line_ends() -> None:
-    assert fed("data: a\u2028b\u0085c\n\n".encode()) == "data: a\u2028b\u0085c\n\n\n\n"
+    assert fed("data: a\u2028b\u0085c\n\n".encode()) == "data: a\u2028b\u0085c\n\n\n"
 
 
 def test_a_line_is_held_until_it_ends_and_completed_at_eof() -> None:
-    frame = Framing()
+    frame = Lines()
     assert frame.feed(b"data: x\n\ndata: [DO") == "data: x\n\n"
     assert frame.feed(b"NE]") == ""
-    assert frame.end() == "data: [DONE]\n\n"
+    assert frame.end() == "data: [DONE]\n"
 
 
 @pytest.mark.parametrize("bad", [b"\xff", b"\xed\xa0\xbd", b"\xc3("], ids=["ff", "surrogate", "broken pair"])
 def test_what_stood_before_a_bad_byte_comes_first_then_the_error(bad: bytes) -> None:
-    frame = Framing()
+    frame = Lines()
     assert frame.feed(b"data: a\n\ndata: b" + bad + b"\n\n") == "data: a\n\n"
     for _ in range(2):
         with pytest.raises(Undecodable, match="UTF-8"):
@@ -62,57 +62,9 @@ def test_what_stood_before_a_bad_byte_comes_first_then_the_error(bad: bytes) -> 
 
 
 def test_half_a_character_at_the_end_is_a_cut_not_a_bad_byte() -> None:
-    frame = Framing()
+    frame = Lines()
     assert frame.feed(b"data: a\n\ndata: \xf0\x9f") == "data: a\n\n"
-    assert frame.end() == "data: \n\n"
-
-
-# ---------------------------------------------------------------- what is no SSE
-
-RAW = b'data: {"n": 1}\n\n{\n  "error": {\n    "code": 499,\n    "message": "x"\n  }\n}\n'
-
-
-@given(cuts=st.lists(st.integers(0, len(RAW)), max_size=5), crlf=st.booleans())
-def test_json_without_framing_becomes_an_event(cuts: list[int], crlf: bool) -> None:
-    body = RAW.replace(b"\n", b"\r\n") if crlf else RAW
-    lines = [line for line in fed(body, *cuts).split("\n") if line]
-    assert lines == ['data: {"n": 1}', 'data: {"error":{"code":499,"message":"x"}}']
-
-
-def test_events_after_json_without_framing_still_come() -> None:
-    text = fed(b'data: 1\n\n{"error": {"code": 1}}\n\ndata: 2\n\n')
-    assert [line for line in text.split("\n") if line] == ["data: 1", 'data: {"error":{"code":1}}', "data: 2"]
-
-
-def test_an_error_line_becomes_an_error_event() -> None:
-    text = fed(b'data: 1\n\nerror: {"detail":"no"}\n\n')
-    assert [line for line in text.split("\n") if line] == ["data: 1", "event: error", 'data: {"detail":"no"}']
-
-
-def test_json_without_framing_that_was_cut_is_nothing() -> None:
-    assert fed(b'data: 1\n\n{\n "error": {\n').strip() == "data: 1"
-
-
-def test_what_stood_before_too_much_json_comes_first_then_the_error() -> None:
-    frame = Framing()
-    assert frame.feed(b"data: a\n\n{" + b"x" * framing.RAW_JSON + b"\n\ndata: b\n\n") == "data: a\n\n"
-    with pytest.raises(Undecodable, match="without framing"):
-        frame.feed(b"data: c\n\n")
-
-
-def test_blank_lines_count_in_json_without_framing() -> None:
-    frame = Framing()
-    frame.feed(b"{" + b"\n" * (framing.RAW_JSON + 2))
-    with pytest.raises(Undecodable, match="without framing"):
-        frame.end()
-
-
-def test_json_without_framing_is_bounded() -> None:
-    frame = Framing()
-    frame.feed(b"{\n")
-    frame.feed(b'"a": 1,\n' * 10_000)
-    with pytest.raises(Undecodable, match="without framing"):
-        frame.feed(b'"a": 1,\n')
+    assert frame.end() == "data: \n"
 
 
 # ---------------------------------------------------------------- bounds and codings
@@ -120,7 +72,7 @@ def test_json_without_framing_is_bounded() -> None:
 
 def test_an_event_is_bounded_and_a_taken_one_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(framing, "EVENT_BYTES", 100)
-    frame = Framing()
+    frame = Lines()
     frame.feed(b"x" * 90)
     frame.unread = 0
     frame.feed(b"x" * 90)
@@ -130,7 +82,7 @@ def test_an_event_is_bounded_and_a_taken_one_starts_anew(monkeypatch: pytest.Mon
 
 def test_a_stream_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(framing, "STREAM_BYTES", 100)
-    frame = Framing()
+    frame = Lines()
     for _ in range(10):
         frame.feed(b"data: xxx\n")
         frame.unread = 0
@@ -142,20 +94,20 @@ def test_a_stream_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate"])
 def test_a_compressed_body_is_undone(coding: str) -> None:
     body = zlib.compress(GOOD.encode()) if coding == "deflate" else gzip.compress(GOOD.encode())
-    assert fed(body, 3, 11, 12, coding=coding) == GOOD + "\n\n"
+    assert fed(body, 3, 11, 12, coding=coding) == GOOD + "\n"
 
 
 def test_a_bomb_is_refused() -> None:
     bomb = gzip.compress(b"\0" * (framing.EVENT_BYTES + 1000))
     with pytest.raises(Undecodable, match="expand to more than"):
-        Framing("gzip").feed(bomb)
+        Lines("gzip").feed(bomb)
 
 
 def test_what_stands_before_a_bomb_is_handed_on_first() -> None:
     packer = zlib.compressobj(wbits=31)
     body = packer.compress(GOOD.encode()) + packer.flush(zlib.Z_FULL_FLUSH)
     body += packer.compress(b"\0" * (framing.EVENT_BYTES + 1000)) + packer.flush()
-    frame = Framing("gzip")
+    frame = Lines("gzip")
     assert frame.feed(body) == GOOD
     with pytest.raises(Undecodable, match="expand to more than"):
         frame.feed(b"")
@@ -163,7 +115,7 @@ def test_what_stands_before_a_bomb_is_handed_on_first() -> None:
 
 def test_what_stands_before_a_byte_that_is_not_of_the_coding_is_handed_on_first() -> None:
     packer = zlib.compressobj(wbits=31)
-    frame = Framing("gzip")
+    frame = Lines("gzip")
     assert frame.feed(packer.compress(GOOD.encode()) + packer.flush(zlib.Z_FULL_FLUSH) + b"\xff" * 20) == GOOD
     assert frame.broken is not None
     with pytest.raises(Undecodable, match="not gzip"):
@@ -172,13 +124,13 @@ def test_what_stands_before_a_byte_that_is_not_of_the_coding_is_handed_on_first(
 
 def test_a_body_that_is_not_of_its_coding_is_an_error() -> None:
     with pytest.raises(Undecodable, match="not gzip"):
-        Framing("gzip").feed(b"data: x\n\n")
+        Lines("gzip").feed(b"data: x\n\n")
 
 
 def test_a_coding_that_is_unknown_is_an_error() -> None:
     with pytest.raises(Undecodable, match="'br'"):
-        Framing("br")
-    assert Framing("identity").feed(b"data: x\n\n") == "data: x\n\n"
+        Lines("br")
+    assert Lines("identity").feed(b"data: x\n\n") == "data: x\n\n"
 
 
 # ---------------------------------------------------------------- JSON lines

@@ -1,29 +1,43 @@
 """
-Whole lines of an event stream in, its events out. Pure, incremental; bounded by what feeds it.
+Whole lines of a stream in, its events out. Pure, incremental; bounded by what feeds it.
 
 An event is its name ("message" where the stream gives none) and its data, joined by line feeds. Event ids and retry
-times are for clients that reconnect, which nothing here does. Knows no bytes, no vendor and no JSON.
+times are for clients that reconnect, which nothing here does. Servers put into event streams what is none: Gemini an
+error as bare JSON, llama-box lines `error: ...`; both become events here. Knows no bytes and no vendor.
 
 Source: WHATWG HTML 9.2.6, "Interpreting an event stream"; jsonlines.org.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+import msgspec
+
+from .framing import Undecodable
 
 __all__ = ("Events", "JsonLines", "ServerEvent")
 
 ServerEvent: TypeAlias = tuple[str, str]  # name and data; a bare tuple, as there is one for each chunk
 
+RAW_JSON: Final = 64 << 10  # characters of an error that came without framing; the largest recorded is under 1 KB
+
 
 class Events:
-    """The events of one stream of server-sent events."""
+    """
+    The events of one stream of server-sent events.
 
-    __slots__ = ("_data", "_name")
+    `broken` is an error that is still to be raised: what stood before it was returned first.
+    """
+
+    __slots__ = ("_data", "_json", "_json_size", "_name", "broken")
 
     def __init__(self) -> None:
         self._name = ""
         self._data: list[str] = []  # a list: an event of many lines must not be copied for each of them
+        self._json: list[str] | None = None  # lines of an object that came without framing
+        self._json_size = 0  # their characters, line ends included
+        self.broken: Undecodable | None = None
 
     def feed(self, text: str) -> list[ServerEvent]:
         """
@@ -32,10 +46,11 @@ class Events:
         Args:
             text: whole lines, each ended by a line feed.
         """
-        if self._name or self._data or not text.endswith("\n\n"):
+        if self._name or self._data or self._json is not None or not text.endswith("\n\n"):
             return self._by_lines(text)
         found: list[ServerEvent] = []
-        for block in text[:-2].split("\n\n"):
+        blocks = iter(text[:-2].split("\n\n"))
+        for block in blocks:
             # The two common forms of an event at once, the rest by the book.
             end = block.find("\n")
             if end < 0 and block.startswith("data: "):
@@ -48,37 +63,74 @@ class Events:
             ):
                 found.append((block[7:end], block[end + 7 :]))
             else:
-                found += self._by_lines(block + "\n\n")
+                found += self._by_lines("\n\n".join((block, *blocks, "")))
         return found
+
+    def end(self, text: str) -> list[ServerEvent]:
+        """At the end of the body: the last line completes an event that lacks its blank line, too."""
+        return self._by_lines(text + "\n")
 
     def _by_lines(self, text: str) -> list[ServerEvent]:
         found: list[ServerEvent] = []
-        name, data = self._name, self._data
         lines = text.split("\n")
         lines.pop()  # behind the last line feed
         for line in lines:
-            if line.startswith("data:"):
-                data.append(line[6 if line.startswith(" ", 5) else 5 :])
+            if self._json is not None:
+                self._read_json(line, found)
+                if self.broken is not None:
+                    break
+            elif line.startswith("data:"):
+                self._data.append(line[6 if line.startswith(" ", 5) else 5 :])
             elif not line:
-                if data:
-                    found.append((name or "message", data[0] if len(data) == 1 else "\n".join(data)))
-                    data = []
-                name = ""
+                self._dispatch(found)
             elif line.startswith("event:"):
-                name = line[7 if line.startswith(" ", 6) else 6 :]
+                self._name = line[7 if line.startswith(" ", 6) else 6 :]
             elif line == "data":  # a field without a colon has an empty value
-                data.append("")
+                self._data.append("")
             elif line == "event":
-                name = ""
-        self._name, self._data = name, data
+                self._name = ""
+            elif line.startswith("{"):
+                self._dispatch(found)
+                self._json, self._json_size = [], 0
+                self._read_json(line, found)
+            elif line.startswith("error:"):
+                self._dispatch(found)
+                self._name, self._data = "error", [line[6:].removeprefix(" ")]
         return found
+
+    def _dispatch(self, found: list[ServerEvent]) -> None:
+        """The event ends, wherever it stands."""
+        if self._data:
+            found.append((self._name or "message", "\n".join(self._data)))
+            self._data = []
+        self._name = ""
+
+    def _read_json(self, line: str, found: list[ServerEvent]) -> None:
+        """One more line of an object without framing; once it is whole it is an event."""
+        assert self._json is not None
+        self._json.append(line)
+        self._json_size += len(line) + 1
+        if self._json_size > RAW_JSON:
+            self.broken = Undecodable(f"more than {RAW_JSON} characters of JSON without framing")
+        elif line.rstrip().endswith("}"):
+            try:
+                value = msgspec.json.decode("\n".join(self._json))
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                return
+            self._json = None
+            found.append(("message", msgspec.json.encode(value).decode()))
 
 
 class JsonLines:
     """JSON lines as events: each that is not blank is one, named "message"."""
 
     __slots__ = ()
+    broken: Final = None
 
     def feed(self, text: str) -> list[ServerEvent]:
         """See `Events.feed`."""
         return [("message", line) for line in text.split("\n") if line and not line.isspace()]
+
+    def end(self, text: str) -> list[ServerEvent]:
+        """See `Events.end`."""
+        return self.feed(text)

@@ -1,10 +1,9 @@
 """
 Bytes of a stream in, whole lines of clean text out. Pure, incremental, bounded.
 
-`Lines` does what every line-based format needs: decompresses within a bound, decodes UTF-8 strictly, drops a byte-order
-mark, makes every line end a line feed, counts what has no complete event yet. In JSON lines a line is an event; what
-`Framing` adds is for an SSE decoder: it turns what is no SSE into events, Gemini's raw JSON error in mid-stream and
-`error:` lines (llama-box). Knows no events and no vendor; raises `Undecodable`.
+What every line-based format needs: it decompresses within a bound, decodes UTF-8 strictly, drops a byte-order mark,
+makes every line end a line feed, counts what has no complete event yet. Knows no events and no vendor; raises
+`Undecodable`.
 
 Source: WHATWG HTML 9.2.6 (event stream interpretation), jsonlines.org; RFC 9112 7.2 for content codings.
 """
@@ -15,18 +14,13 @@ import zlib
 from contextlib import suppress
 from typing import Final
 
-import msgspec
-
-__all__ = ("EVENT_BYTES", "NDJSON", "SSE", "STREAM_BYTES", "Framing", "Inflater", "Lines", "Undecodable", "inflater")
+__all__ = ("EVENT_BYTES", "NDJSON", "SSE", "STREAM_BYTES", "Inflater", "Lines", "Undecodable", "inflater")
 
 SSE: Final = "text/event-stream"
 NDJSON: Final = "application/x-ndjson"
 
 EVENT_BYTES: Final = 16 << 20  # without a complete event; the largest ever recorded is under 1 MiB
 STREAM_BYTES: Final = 1 << 30  # of one stream; 128,000 tokens at 400 bytes an event are 51 MB
-RAW_JSON: Final = 64 << 10  # of an error that came without framing; the largest recorded is under 1 KB
-
-_STRAY: Final = ("{", "error:")
 
 
 class Undecodable(Exception):  # noqa: N818  # the caller makes a typed error of it
@@ -168,17 +162,14 @@ class Lines:
 
     def end(self) -> str:
         """
-        At the end of the body: what completes a last line that lacks its end.
+        At the end of the body: the last line, if it lacks its end, with that end; else a blank one.
 
         Raises:
             Undecodable: bad bytes came at the very end.
         """
-        return self._rest() + "\n"
-
-    def _rest(self) -> str:
         if self.broken is not None:
             raise self.broken
-        return "".join(self._held)
+        return "".join(self._held) + "\n"
 
     def _decoded(self, data: bytes) -> str:
         data = self._partial + data
@@ -213,78 +204,3 @@ class Lines:
         whole = "".join(self._held) + text[:end] if self._held else text[:end]
         self._held = [text[end:]] if end < len(text) else []
         return whole
-
-
-class Framing(Lines):
-    """The lines of one event stream: what is no SSE is made into events."""
-
-    __slots__ = ("_json", "_json_size")
-    broken: Undecodable | None
-
-    def __init__(self, coding: str = "") -> None:
-        super().__init__(coding)
-        self._json: list[str] | None = None  # lines of an object that came without framing
-        self._json_size = 0  # their characters, line ends included
-
-    def feed(self, data: bytes) -> str:
-        """See `Lines.feed`."""
-        if self._smooth:
-            try:
-                text = data.decode()
-            except UnicodeDecodeError:
-                pass
-            else:
-                if (
-                    text.endswith("\n")
-                    and "\r" not in text
-                    and not text.startswith(_STRAY)
-                    # An event of one line has no other line that could be stray; that is the cheaper question.
-                    and ("\n" not in text[:-2] or ("\n{" not in text and "\nerror:" not in text))
-                ):
-                    self._count(len(data))
-                    return text
-        text = self._feed_with_care(data)
-        if self._json is not None or text.startswith(_STRAY) or "\n{" in text or "\nerror:" in text:
-            text = self._framed(text)
-            self._smooth = self._smooth and self._json is None
-        return text
-
-    def end(self) -> str:
-        """See `Lines.end`. It completes an event that lacks its blank line, too."""
-        text = self._rest()
-        if self._json is not None or text.startswith(_STRAY):
-            text = self._framed(text + "\n")
-        if self.broken is not None:
-            raise self.broken
-        return text + "\n\n"
-
-    def _framed(self, text: str) -> str:
-        """Make events of what is no SSE; all other lines pass."""
-        out: list[str] = []
-        for line in text.split("\n")[:-1]:  # text is whole lines
-            if self._json is not None:
-                self._json.append(line)
-                self._json_size += len(line) + 1
-                if self._json_size > RAW_JSON:  # the lines before it are handed on first
-                    self.broken = Undecodable(f"more than {RAW_JSON} characters of JSON without framing")
-                    break
-                if line.rstrip().endswith("}"):
-                    out += self._raw_event()
-            elif line.startswith("{"):
-                self._json, self._json_size = [line], len(line) + 1
-                out += self._raw_event()
-            elif line.startswith("error:"):
-                out += ["", "event: error", f"data:{line.removeprefix('error:')}"]
-            else:
-                out.append(line)
-        return "\n".join([*out, ""]) if out else ""
-
-    def _raw_event(self) -> list[str]:
-        """The collected lines as one event, once they are an object; the blank line before ends what was open."""
-        assert self._json is not None
-        try:
-            value = msgspec.json.decode("\n".join(self._json))
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            return []
-        self._json = None
-        return ["", f"data: {msgspec.json.encode(value).decode()}", ""]
