@@ -487,3 +487,15 @@ def error_info(cause: Exception, partial_content: str) -> ErrorInfo:
         "retryable": known.retryable if known else False,
         "provider": (known.provider or None) if known else None,
     }
+
+
+def error_told(info: ErrorInfo | None) -> ProviderError:
+    """The error of a marker chunk that was handed on: what the chunk says is all that is left of it."""
+    if info is None:
+        return ProviderError("the stream was interrupted")
+    return ProviderError(
+        f"{info['type']}: {info['message']}",
+        provider=info["provider"] or "",
+        retry_after=info["retry_after"],
+        retryable=info["retryable"],
+    )
