@@ -109,7 +109,7 @@ def test_rule_13_a_future_that_is_cancelled_under_a_stream_ends_that_stream_alon
             beside = provider.chat_stream(MESSAGES)
             await anext(beside)
             stream = provider.chat_stream([AIMessage("user", before)])
-            with pytest.raises(StreamInterruptedError if before else SessionClosedError):
+            with pytest.raises(StreamInterruptedError if before else SessionClosedError, match="was cancelled"):
                 await stream.collect()
             assert (await beside.collect()).state == "finished"  # and this task is not cancelled
 
