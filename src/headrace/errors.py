@@ -412,7 +412,7 @@ class AllProvidersFailedError(HeadraceError):
         cause = self.cause  # one from elsewhere may not travel; what it says can
         if cause is not None and not _travels(cause):
             cause = HeadraceError(f"{type(cause).__name__}: {cause}")
-        return type(self), (str(self),), {"attempts": self.attempts, "retry_at": self.retry_at, "cause": cause}
+        return type(self), (str(self),), {**self.__dict__, "cause": cause}
 
     def __setstate__(self, state: dict[str, object] | None) -> None:
         super().__setstate__(state)
@@ -452,13 +452,16 @@ class StreamInterruptedError(HeadraceError):
         return f"Stream interrupted after {len(self.partial_content)} chars: {self.cause}"
 
     def __reduce__(self) -> tuple[type[StreamInterruptedError], tuple[str, Exception], dict[str, object]]:
-        # A cause from elsewhere, or a type that lives in a function, may not travel; words can.
+        # A cause from elsewhere, a type that lives in a function, or what a source put beside the words may not travel;
+        # the words can.
         cause, response = self.cause, self.response
         if not _travels(cause):
             cause = HeadraceError(f"{type(cause).__name__}: {cause}")
         if response is not None and not _travels(response):
             response = replace(response, raw_response=None, response_format=None)
-        return type(self), (self.partial_content, cause), {"response": response}
+            if not _travels(response):
+                response = replace(response, extra=(), parts=())
+        return type(self), (self.partial_content, cause), {**self.__dict__, "cause": cause, "response": response}
 
 
 def _travels(value: object) -> bool:
