@@ -368,8 +368,11 @@ class Model(msgspec.Struct):
     def _refused_without(self, told: Refused, now: float) -> None:
         measure = REQUESTS if told.measure is None else told.measure
         for window in self.windows.values():
-            if window.measure == measure:
-                window.refuse(now, told.limit, told.retry_after)
+            if window.measure != measure:
+                continue
+            if told.limit is None and told.retry_after is not None and not (self.answers and window.used(now)):
+                continue  # nothing of mine was let in, which tells when to come back, and not how much fits
+            window.refuse(now, told.limit, told.retry_after)
 
     # ---------------------------------------------------------------- the parts
 
