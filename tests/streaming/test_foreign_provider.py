@@ -10,7 +10,8 @@ import pytest
 from anyio import create_task_group
 
 from headrace import AIMessage, AIResponse, AIStreamChunk, GenerationConfig, RateLimitInfo, StreamInterruptedError
-from headrace.errors import ServerError, TruncatedStreamError
+from headrace.errors import RateLimitError, ServerError, TruncatedStreamError
+from headrace.limits.pacer import Pacer
 from headrace.providers.base import BaseProvider
 
 from ..leaks import session
@@ -189,3 +190,19 @@ async def test_rule_04_a_marker_that_is_handed_on_is_a_cut_and_no_words() -> Non
         assert (last.error["provider"], last.error["retry_after"], last.error["retryable"]) == ("foreign", 7.0, True)
     async with Scripted(A, B, FINISH) as behind, session(Relay(behind)) as provider:
         assert (await provider.chat(MESSAGES)).state == "finished"
+
+
+async def test_a_refusal_was_sent_although_its_source_does_not_tell_of_sending() -> None:
+    """One with an HTTP stack of its own: what it raises is all that is known of the request."""
+    refused = RateLimitError("slow down", status=429, retry_after=0.1)
+    pacer = Pacer()
+    async with session(Scripted(refused, limits=pacer)) as provider:
+        with pytest.raises(RateLimitError):
+            await provider.chat(MESSAGES)
+        assert pacer.snapshot()[0].blocked > 0
+    pacer = Pacer()
+    unsent = RateLimitError("later", retry_after=0.1, source="pacer", sent=False)  # of a provider behind this one
+    async with session(Scripted(unsent, limits=pacer)) as provider:
+        with pytest.raises(RateLimitError):
+            await provider.chat(MESSAGES)
+        assert pacer.snapshot()[0].blocked == 0
