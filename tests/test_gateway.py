@@ -20,6 +20,13 @@ CLASSES = {"anthropic": AnthropicProvider, "openai": OpenAIProvider, "gemini": G
 MESSAGES = [AIMessage("user", "hi")]
 
 
+class Unopenable(OpenAIProvider):
+    name = "unopenable"
+
+    async def initialize(self) -> None:
+        raise OSError("no such thing")
+
+
 def gateway_to(sim: Simulator) -> AIGateway:
     return AIGateway(*(kind("k", base_url=sim.base_url(name)) for name, kind in CLASSES.items()))
 
@@ -122,6 +129,25 @@ async def test_a_provider_that_was_open_stays_its_openers() -> None:
         assert (await provider.generate("hi")).state == "finished"
 
 
+async def test_a_provider_does_not_keep_the_accounts_of_gateways_that_were_closed() -> None:
+    """Such as one gateway for each request of a web application."""
+    async with Simulator() as sim, AnthropicProvider("k", base_url=sim.base_url("anthropic")) as provider:
+        for _ in range(3):
+            async with AIGateway(provider) as gateway:
+                await provider.generate("hi")
+                under_way = provider.chat_stream(MESSAGES)
+                await anext(under_way)
+            assert not provider._observers
+            await under_way.collect()
+            (row,) = gateway.get_usage_summary().models
+            assert row.requests == 2
+            await provider.generate("hi")
+            assert gateway.get_usage_summary().models == (row,)
+        with pytest.raises(OSError, match="no such thing"):
+            await AIGateway(provider, Unopenable("k")).__aenter__()
+        assert not provider._observers
+
+
 async def test_get_gateway_is_the_one_that_is_open() -> None:
     with pytest.raises(RuntimeError, match="no gateway is open"):
         get_gateway()
@@ -146,14 +172,8 @@ async def test_providers_of_one_account_share_a_pacer() -> None:
 
 
 async def test_a_provider_that_cannot_open_leaves_none_open() -> None:
-    class Broken(OpenAIProvider):
-        name = "broken"
-
-        async def initialize(self) -> None:
-            raise OSError("no such thing")
-
     first = AnthropicProvider("k")
-    gateway = AIGateway(first, Broken("k"))
+    gateway = AIGateway(first, Unopenable("k"))
     with pytest.raises(OSError, match="no such thing"):
         await gateway.__aenter__()
     await assert_idle(gateway)
