@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from anyio import create_task_group, fail_after, sleep
+from anyio import CancelScope, create_task_group, fail_after, sleep
 
 from headrace import AIGateway, AIMessage, Budget, GenerationConfig, StreamInterruptedError
 from headrace.errors import BudgetExceededError, CallerError, ConnectionFailedError, MissingKeyError, RateLimitError
@@ -209,6 +209,16 @@ async def test_assert_idle_names_what_is_open() -> None:
                     await assert_idle(subject, within=0.0)
         await assert_idle(provider)
         await assert_idle(stream)
+
+
+async def test_a_cancelled_look_at_the_limits_keeps_what_is_new_for_the_next() -> None:
+    async with AIGateway(OpenAIProvider("k")) as gateway:
+        watch = gateway.watch_limits(every=0.01)
+        with CancelScope() as scope:
+            scope.cancel()
+            await anext(watch)
+        with fail_after(1):
+            assert await anext(watch) == {"openai": {}}
 
 
 async def test_limits_are_seen_across_all_providers_as_they_change() -> None:

@@ -522,6 +522,7 @@ class LimitsWatch:
         return self
 
     async def __anext__(self) -> Mapping[str, Mapping[str, RateLimitInfo]]:
+        await checkpoint()  # before the look: what is told to one that is cancelled would be told to nobody
         while self._gateway._door is not None:
             limits = self._gateway.limits()
             seen = {
@@ -532,7 +533,6 @@ class LimitsWatch:
             }
             if seen != self._last:
                 self._last = seen
-                await checkpoint()
                 return limits
             await sleep(self._every)
         raise StopAsyncIteration
