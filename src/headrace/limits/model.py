@@ -63,7 +63,6 @@ class Level(NamedTuple):
     left: float
     rate: float
     full_in: float
-    is_window: bool = False
 
     @property
     def used(self) -> float:
@@ -185,7 +184,7 @@ class Model(msgspec.Struct):
             if window.limit < math.inf:
                 left = max(0.0, window.allowed - window.used(now))
                 full_in = max(0.0, window.ends - now) if window.phased else window.span
-                yield Level(name, window.limit, left, window.limit / window.span, full_in, is_window=True)
+                yield Level(name, window.limit, left, window.limit / window.span, full_in)
 
     def too_large(self, charge: Amounts) -> Reading | None:
         """The bucket that can never hold it."""
