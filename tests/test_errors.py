@@ -32,6 +32,7 @@ def test_every_error_survives_a_journey_with_all_it_knows(cls: type[errors.Headr
             setattr(error, name, 7)
     if hasattr(error, "rate_limit"):
         error.rate_limit = RateLimitInfo(limit_requests=5)
+    error.add_note("of the third run")
     again = way(error)
     assert type(again) is cls
     assert str(again) == "what, why, what next"

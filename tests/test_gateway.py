@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from anyio import create_task_group, fail_after, sleep
+from anyio import CancelScope, create_task_group, fail_after, sleep
 
 from headrace import AIGateway, AIMessage, Budget, GenerationConfig, StreamInterruptedError
 from headrace.errors import BudgetExceededError, CallerError, ConnectionFailedError, MissingKeyError, RateLimitError
@@ -18,6 +18,13 @@ from headrace.testing import assert_idle
 
 CLASSES = {"anthropic": AnthropicProvider, "openai": OpenAIProvider, "gemini": GeminiProvider, "grok": GrokProvider}
 MESSAGES = [AIMessage("user", "hi")]
+
+
+class Unopenable(OpenAIProvider):
+    name = "unopenable"
+
+    async def initialize(self) -> None:
+        raise OSError("no such thing")
 
 
 def gateway_to(sim: Simulator) -> AIGateway:
@@ -122,6 +129,25 @@ async def test_a_provider_that_was_open_stays_its_openers() -> None:
         assert (await provider.generate("hi")).state == "finished"
 
 
+async def test_a_provider_does_not_keep_the_accounts_of_gateways_that_were_closed() -> None:
+    """Such as one gateway for each request of a web application."""
+    async with Simulator() as sim, AnthropicProvider("k", base_url=sim.base_url("anthropic")) as provider:
+        for _ in range(3):
+            async with AIGateway(provider) as gateway:
+                await provider.generate("hi")
+                under_way = provider.chat_stream(MESSAGES)
+                await anext(under_way)
+            assert not provider._observers
+            await under_way.collect()
+            (row,) = gateway.get_usage_summary().models
+            assert row.requests == 2
+            await provider.generate("hi")
+            assert gateway.get_usage_summary().models == (row,)
+        with pytest.raises(OSError, match="no such thing"):
+            await AIGateway(provider, Unopenable("k")).__aenter__()
+        assert not provider._observers
+
+
 async def test_get_gateway_is_the_one_that_is_open() -> None:
     with pytest.raises(RuntimeError, match="no gateway is open"):
         get_gateway()
@@ -146,14 +172,8 @@ async def test_providers_of_one_account_share_a_pacer() -> None:
 
 
 async def test_a_provider_that_cannot_open_leaves_none_open() -> None:
-    class Broken(OpenAIProvider):
-        name = "broken"
-
-        async def initialize(self) -> None:
-            raise OSError("no such thing")
-
     first = AnthropicProvider("k")
-    gateway = AIGateway(first, Broken("k"))
+    gateway = AIGateway(first, Unopenable("k"))
     with pytest.raises(OSError, match="no such thing"):
         await gateway.__aenter__()
     await assert_idle(gateway)
@@ -189,6 +209,16 @@ async def test_assert_idle_names_what_is_open() -> None:
                     await assert_idle(subject, within=0.0)
         await assert_idle(provider)
         await assert_idle(stream)
+
+
+async def test_a_cancelled_look_at_the_limits_keeps_what_is_new_for_the_next() -> None:
+    async with AIGateway(OpenAIProvider("k")) as gateway:
+        watch = gateway.watch_limits(every=0.01)
+        with CancelScope() as scope:
+            scope.cancel()
+            await anext(watch)
+        with fail_after(1):
+            assert await anext(watch) == {"openai": {}}
 
 
 async def test_limits_are_seen_across_all_providers_as_they_change() -> None:

@@ -412,7 +412,7 @@ class AllProvidersFailedError(HeadraceError):
         cause = self.cause  # one from elsewhere may not travel; what it says can
         if cause is not None and not _travels(cause):
             cause = HeadraceError(f"{type(cause).__name__}: {cause}")
-        return type(self), (str(self),), {"attempts": self.attempts, "retry_at": self.retry_at, "cause": cause}
+        return type(self), (str(self),), {**self.__dict__, "cause": cause}
 
     def __setstate__(self, state: dict[str, object] | None) -> None:
         super().__setstate__(state)
@@ -452,13 +452,16 @@ class StreamInterruptedError(HeadraceError):
         return f"Stream interrupted after {len(self.partial_content)} chars: {self.cause}"
 
     def __reduce__(self) -> tuple[type[StreamInterruptedError], tuple[str, Exception], dict[str, object]]:
-        # A cause from elsewhere, or a type that lives in a function, may not travel; words can.
+        # A cause from elsewhere, a type that lives in a function, or what a source put beside the words may not travel;
+        # the words can.
         cause, response = self.cause, self.response
         if not _travels(cause):
             cause = HeadraceError(f"{type(cause).__name__}: {cause}")
         if response is not None and not _travels(response):
             response = replace(response, raw_response=None, response_format=None)
-        return type(self), (self.partial_content, cause), {"response": response}
+            if not _travels(response):
+                response = replace(response, extra=(), parts=())
+        return type(self), (self.partial_content, cause), {**self.__dict__, "cause": cause, "response": response}
 
 
 def _travels(value: object) -> bool:
@@ -487,3 +490,15 @@ def error_info(cause: Exception, partial_content: str) -> ErrorInfo:
         "retryable": known.retryable if known else False,
         "provider": (known.provider or None) if known else None,
     }
+
+
+def error_told(info: ErrorInfo | None) -> ProviderError:
+    """The error of a marker chunk that was handed on: what the chunk says is all that is left of it."""
+    if info is None:
+        return ProviderError("the stream was interrupted")
+    return ProviderError(
+        f"{info['type']}: {info['message']}",
+        provider=info["provider"] or "",
+        retry_after=info["retry_after"],
+        retryable=info["retryable"],
+    )

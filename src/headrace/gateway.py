@@ -212,7 +212,7 @@ class AIGateway:
             raise ValueError(f"a provider named {provider.name!r} is registered already")
         self._providers[provider.name] = (priority, provider)
         provider.recorder = provider.recorder or self._recorder
-        provider._observers = (*provider._observers, self._ledger)  # of its calls outside of the gateway, too
+        provider._observers = (*provider._observers, self._ledger)  # of its calls beside the gateway, too
         if self._door is not None:
             self._door.admit(provider)
 
@@ -262,6 +262,7 @@ class AIGateway:
             for _, provider in tuple(self._providers.values()):
                 await door.admit(provider).wait()
         except BaseException as exc:
+            self._let_go()
             await door.__aexit__(type(exc), exc, exc.__traceback__)  # noqa: ASYNC102  # shielded there
             raise
         self._door, _current = door, self
@@ -278,7 +279,13 @@ class AIGateway:
         if _current is self:
             _current = None
         if door is not None:
+            self._let_go()
             await door.__aexit__(kind, exc, tb)  # noqa: ASYNC102  # shielded there
+
+    def _let_go(self) -> None:
+        """Its providers may outlive it by far: they do not keep its account. Calls under way still end in it."""
+        for _, provider in self._providers.values():
+            provider._observers = tuple([one for one in provider._observers if one is not self._ledger])
 
     # ---------------------------------------------------------------- calls
 
@@ -515,6 +522,7 @@ class LimitsWatch:
         return self
 
     async def __anext__(self) -> Mapping[str, Mapping[str, RateLimitInfo]]:
+        await checkpoint()  # before the look: what is told to one that is cancelled would be told to nobody
         while self._gateway._door is not None:
             limits = self._gateway.limits()
             seen = {
@@ -525,7 +533,6 @@ class LimitsWatch:
             }
             if seen != self._last:
                 self._last = seen
-                await checkpoint()
                 return limits
             await sleep(self._every)
         raise StopAsyncIteration

@@ -226,6 +226,20 @@ async def test_a_refusal_keeps_all_away_until_the_vendor_said(wall: None, told: 
     assert "request_granted" in names
 
 
+async def test_a_refusal_before_anything_was_let_in_says_when_and_not_how_much() -> None:
+    """Somebody else's requests filled the limit; it is not one request a minute."""
+    pacer = Pacer(name="compatible")
+    first = [await pacer.take(FREE, max_wait=0) for _ in range(3)]
+    for ticket in first:
+        pacer.limited(ticket, RateLimitError("slow down", retry_after=2.0))
+    began = current_time()
+    for _ in range(10):
+        ticket = await pacer.take(FREE)
+        pacer.sample(ticket, RateLimitInfo())
+        pacer.finish(ticket)
+    assert 2.0 <= current_time() - began < 3.0
+
+
 async def test_a_wait_of_more_than_a_second_is_a_line_of_the_log(wall: None, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "headrace")
     pacer = Pacer(name="openai")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Self
 
 import pytest
@@ -87,6 +89,26 @@ async def test_rule_04_literally_a_marker_that_passes_is_no_word_of_the_models()
     with pytest.raises(StreamInterruptedError) as caught:
         await anext(stream)
     assert caught.value.partial_content == "a"
+
+
+async def test_rule_13_literally_leaving_closes_the_source() -> None:
+    closed: list[bool] = []
+
+    async def source() -> AsyncIterator[AIStreamChunk]:
+        try:
+            yield AIStreamChunk("a")
+            yield AIStreamChunk("b")
+        finally:
+            closed.append(True)
+
+    async with aclosing(Scripted()._stream_with_recovery(source())) as stream:
+        async for _ in stream:
+            break
+    assert closed
+    with pytest.raises(ClosedResourceError):  # not the quiet end of one that was read to its end, and no marker
+        await anext(stream)
+    await stream.aclose()
+    await Scripted()._stream_with_recovery(Source()).aclose()  # a source that cannot be closed
 
 
 async def test_rule_09_literally_a_cancellation_passes() -> None:

@@ -9,8 +9,9 @@ from typing import Self
 import pytest
 from anyio import create_task_group
 
-from headrace import AIMessage, AIResponse, AIStreamChunk, GenerationConfig, StreamInterruptedError
-from headrace.errors import TruncatedStreamError
+from headrace import AIMessage, AIResponse, AIStreamChunk, GenerationConfig, RateLimitInfo, StreamInterruptedError
+from headrace.errors import RateLimitError, ServerError, TruncatedStreamError
+from headrace.limits.pacer import Pacer
 from headrace.providers.base import BaseProvider
 
 from ..leaks import session
@@ -135,3 +136,73 @@ async def test_a_provider_that_skips_the_base_initialiser_works() -> None:
 
     async with session(Careless()) as provider:
         assert (await provider.generate("hi")).content == "hi"
+
+
+async def test_rule_06_a_chunk_may_come_again_in_every_stream() -> None:
+    """What a raw stream hands over may be a constant of its module: a stream takes from it and leaves it as it was."""
+    early = AIStreamChunk("", extra=({"source": "web"},))
+    last = AIStreamChunk("b", True, finish_reason="stop", rate_limit=RateLimitInfo(10, 5))
+
+    class Constant(BaseProvider):
+        name = "constant"
+
+        async def _raw_chat_stream(self, messages, config=None) -> AsyncIterator[AIStreamChunk]:
+            for chunk in (early, A, last):
+                yield chunk
+
+    async with session(Constant()) as provider:
+        for _ in range(2):
+            first, second, final = await drain(provider.chat_stream(MESSAGES))
+            assert (first.content, first.extra) == ("a", ({"source": "web"},))
+            assert (second.content, second.is_final, second.finish_reason, second.rate_limit) == (
+                "b",
+                False,
+                None,
+                None,
+            )
+            assert (final.finish_reason, final.rate_limit) == ("stop", RateLimitInfo(10, 5))
+    assert (A, early.extra) == (AIStreamChunk("a"), ({"source": "web"},))
+
+
+class Relay(BaseProvider):
+    """Asks another, and hands on what comes."""
+
+    name = "relay"
+
+    def __init__(self, behind: BaseProvider) -> None:
+        super().__init__()
+        self.behind = behind
+
+    async def _raw_chat_stream(self, messages, config=None) -> AsyncIterator[AIStreamChunk]:
+        async for chunk in self.behind.chat_stream(messages, config):
+            yield chunk
+
+
+async def test_rule_04_a_marker_that_is_handed_on_is_a_cut_and_no_words() -> None:
+    cut = ServerError("the far end fell over", provider="foreign", retry_after=7.0)
+    async with Scripted(A, B, cut) as behind, session(Relay(behind)) as provider:
+        stream = provider.chat_stream(MESSAGES)
+        *chunks, last = await drain(stream)
+        assert (text(chunks), last.is_marker, stream.state) == ("ab", True, "interrupted")
+        assert (stream.partial_content, stream.response.to_message().text) == ("ab", "ab")
+        assert last.error is not None
+        assert last.error["message"] == "ServerError: the far end fell over"
+        assert (last.error["provider"], last.error["retry_after"], last.error["retryable"]) == ("foreign", 7.0, True)
+    async with Scripted(A, B, FINISH) as behind, session(Relay(behind)) as provider:
+        assert (await provider.chat(MESSAGES)).state == "finished"
+
+
+async def test_a_refusal_was_sent_although_its_source_does_not_tell_of_sending() -> None:
+    """One with an HTTP stack of its own: what it raises is all that is known of the request."""
+    refused = RateLimitError("slow down", status=429, retry_after=0.1)
+    pacer = Pacer()
+    async with session(Scripted(refused, limits=pacer)) as provider:
+        with pytest.raises(RateLimitError):
+            await provider.chat(MESSAGES)
+        assert pacer.snapshot()[0].blocked > 0
+    pacer = Pacer()
+    unsent = RateLimitError("later", retry_after=0.1, source="pacer", sent=False)  # of a provider behind this one
+    async with session(Scripted(unsent, limits=pacer)) as provider:
+        with pytest.raises(RateLimitError):
+            await provider.chat(MESSAGES)
+        assert pacer.snapshot()[0].blocked == 0

@@ -105,6 +105,13 @@ def test_rule_06_every_phase_tells_all_that_it_received(row: str) -> None:
         assert machine.partial_content == "a" * path.count("content") + "b"
 
 
+def test_rule_04_a_marker_that_says_nothing_is_a_cut_all_the_same() -> None:
+    machine = StreamMachine()
+    machine.feed(AIStreamChunk("a"))
+    machine.feed(AIStreamChunk("[cut]", is_marker=True))
+    assert (machine.partial_content, machine.received) == ("a", "interrupted")
+
+
 # ---------------------------------------------------------------- what travels with chunks
 
 

@@ -13,7 +13,8 @@ import anyio
 import pytest
 from anyio import sleep
 
-from headrace import AIStreamChunk, ChatStream
+from headrace import AIMessage, AIStreamChunk, ChatStream, StreamInterruptedError
+from headrace.errors import SessionClosedError
 
 from . import foreign
 from .foreign import HANG, Scripted
@@ -87,3 +88,29 @@ def test_rule_13_a_loop_that_is_stopped_without_its_sessions_end_is_no_silence()
     assert "the event loop was shut down" in str(kept[0].interruption)
     kept.clear()
     gc.collect()
+
+
+@pytest.mark.parametrize("before", ["", "a"])
+def test_rule_13_a_future_that_is_cancelled_under_a_stream_ends_that_stream_alone(before: str) -> None:
+    """asyncio: whoever awaits a cancelled future is told so by CancelledError, as if it were cancelled itself."""
+
+    class Awaits(Scripted):
+        async def _raw_chat_stream(self, messages, config=None) -> AsyncIterator[AIStreamChunk]:
+            yield AIStreamChunk(messages[0].text)
+            if messages is MESSAGES:
+                await sleep(0.01)
+                yield AIStreamChunk("", finish_reason="stop")
+            future = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
+
+    async def main() -> None:
+        async with Awaits() as provider:
+            beside = provider.chat_stream(MESSAGES)
+            await anext(beside)
+            stream = provider.chat_stream([AIMessage("user", before)])
+            with pytest.raises(StreamInterruptedError if before else SessionClosedError, match="was cancelled"):
+                await stream.collect()
+            assert (await beside.collect()).state == "finished"  # and this task is not cancelled
+
+    asyncio.run(main())

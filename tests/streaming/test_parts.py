@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
+from types import MappingProxyType
 
 import msgspec
 import pytest
@@ -228,3 +230,17 @@ def test_an_interruption_travels_although_its_type_cannot() -> None:
     assert isinstance(again, StreamInterruptedError)
     assert again.response is not None
     assert (again.response.content, again.response.response_format) == ("half", None)
+
+
+def test_an_interruption_travels_although_what_stood_beside_the_words_cannot() -> None:
+    machine = StreamMachine()
+    machine.sent()
+    machine.feed(AIStreamChunk("half", extra=(MappingProxyType({"source": "theirs"}),)))
+    machine.fail(ServerError("gone"))
+    assert machine.interruption is not None
+    machine.interruption.add_note("of the third run")
+    for again in (pickle.loads(pickle.dumps(machine.interruption)), copy.deepcopy(machine.interruption)):
+        assert isinstance(again, StreamInterruptedError)
+        assert again.response is not None
+        assert (again.response.content, again.response.extra) == ("half", ())
+        assert again.__notes__ == ["of the third run"]

@@ -141,7 +141,8 @@ class AIStreamChunk:
         extra: the vendor's objects for content that has no field of its own here, in its order.
 
     What a provider's `_raw_chat_stream` yields has the same shape. There, a `finish_reason` is the proof that the
-    response ended, `is_final` is the vendor's sentinel after which nothing counts, and `meta` is for the stream.
+    response ended, `is_final` is the vendor's sentinel after which nothing counts, `is_marker` says that a stream which
+    is handed on was cut, and `meta` is for the stream.
     """
 
     content: str

@@ -63,7 +63,6 @@ class Level(NamedTuple):
     left: float
     rate: float
     full_in: float
-    is_window: bool = False
 
     @property
     def used(self) -> float:
@@ -185,7 +184,7 @@ class Model(msgspec.Struct):
             if window.limit < math.inf:
                 left = max(0.0, window.allowed - window.used(now))
                 full_in = max(0.0, window.ends - now) if window.phased else window.span
-                yield Level(name, window.limit, left, window.limit / window.span, full_in, is_window=True)
+                yield Level(name, window.limit, left, window.limit / window.span, full_in)
 
     def too_large(self, charge: Amounts) -> Reading | None:
         """The bucket that can never hold it."""
@@ -368,8 +367,11 @@ class Model(msgspec.Struct):
     def _refused_without(self, told: Refused, now: float) -> None:
         measure = REQUESTS if told.measure is None else told.measure
         for window in self.windows.values():
-            if window.measure == measure:
-                window.refuse(now, told.limit, told.retry_after)
+            if window.measure != measure:
+                continue
+            if told.limit is None and told.retry_after is not None and not (self.answers and window.used(now)):
+                continue  # nothing of mine was let in, which tells when to come back, and not how much fits
+            window.refuse(now, told.limit, told.retry_after)
 
     # ---------------------------------------------------------------- the parts
 

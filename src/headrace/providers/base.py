@@ -185,7 +185,12 @@ class BaseProvider:
     # ---------------------------------------------------------------- for subclasses
 
     async def initialize(self) -> object:
-        """Prepare, once the session is open. Nothing to do by default."""
+        """
+        Prepare, once the session is open. Nothing to do by default.
+
+        For `async with provider` and for a gateway that is entered: the private session of a single stream begins
+        without it.
+        """
         return None
 
     def is_available(self) -> object:

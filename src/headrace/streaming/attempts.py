@@ -119,6 +119,8 @@ class Place:
     def settle(self, error: BaseException | None, usage: Usage | None = None, *, sent: bool) -> None:
         """The end, whatever it is; `sent` tells whether the request was handed to the wire."""
         pacer, ticket = self.pacer, self.ticket
+        if isinstance(error, RefusedError):  # somebody answered; a source with an HTTP stack of its own does not tell
+            sent = sent or not isinstance(error, RateLimitError) or error.sent
         if not sent:
             pacer.cancel(ticket)
         elif isinstance(error, RateLimitError) and not self.is_answered:

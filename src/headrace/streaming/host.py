@@ -15,7 +15,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
 
-from anyio import CancelScope, Event, create_task_group, current_effective_deadline, current_time
+from anyio import (
+    CancelScope,
+    Event,
+    create_task_group,
+    current_effective_deadline,
+    current_time,
+    get_cancelled_exc_class,
+)
 
 from .._recorder import Tape
 from .._types import Deadlines
@@ -81,6 +88,8 @@ class Hosted:
                 await self.main()
         except Exception as exc:  # noqa: BLE001  # by value: it never raises into the group
             self.failed(exc)  # outside of the scope, which may leave an error of a group that it took Cancelled out of
+        except get_cancelled_exc_class():  # noqa: ASYNC103  # let out, it would make the group cancel all others
+            pass  # not the scope's, but asyncio's: the loop shuts down, or a future was cancelled that was awaited here
         finally:  # also for KeyboardInterrupt and a loop that shuts down
             host.hosted.discard(self)
             self.ended()
@@ -284,8 +293,17 @@ class Host:
             call.scope.cancel()
             raise
         if call.result is None:
-            raise call.error or SessionClosedError(f"{self.name}: the event loop was shut down", provider=self.name)
+            raise call.error or struck(self.name)
         return call.result[0]
+
+
+def struck(provider: str) -> SessionClosedError:
+    """The error of a task that was cancelled, and not by its owner."""
+    return SessionClosedError(
+        f"{provider or 'stream'}: cancelled from outside: the event loop was shut down, or what was awaited here was "
+        "cancelled",
+        provider=provider,
+    )
 
 
 def not_open() -> RuntimeError:

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Literal
 
@@ -51,6 +52,7 @@ from ..errors import (
     StreamInterruptedError,
     TruncatedStreamError,
     error_info,
+    error_told,
 )
 from .assembly import Turn, tool_calls
 
@@ -172,25 +174,37 @@ class StreamMachine:
             and chunk.finish_reason is None
             and chunk.meta is None
             and chunk.rate_limit is None
-            and not chunk.is_final
+            and not (chunk.is_final or chunk.is_marker)
         ):
             return self._record(chunk)
         return self._feed_rare(chunk)
 
     def _feed_rare(self, chunk: AIStreamChunk) -> bool:
-        """A chunk that says more than words: take that off it, so that only the final chunk bears it."""
-        reason, done = chunk.finish_reason, chunk.is_final
+        """
+        A chunk that says more than words, which only the final chunk shall bear: another one delivers the words. The
+        source's own is left as it was: it may be a constant, and come again.
+        """
         self._usage = chunk.usage or self._usage
         self.rate_limit = chunk.rate_limit or self.rate_limit
         if chunk.meta is not None:
             self._meta = _merged(self._meta, chunk.meta)
             self._tell_usage = chunk.meta.usage or self._tell_usage
-        chunk.usage = chunk.rate_limit = chunk.meta = chunk.finish_reason = None
-        chunk.is_final = False
-        new = self._record(chunk)
-        if reason is not None:
-            self.finish_reason, self._proven, self.due = reason, True, "tail"
-        if done:
+        if chunk.is_marker:  # another stream's, handed on: that one was cut, and its marker is nobody's words
+            self.fail(error_told(chunk.error))
+            return False
+        new = self._record(
+            AIStreamChunk(
+                chunk.content,
+                reasoning=chunk.reasoning,
+                refusal=chunk.refusal,
+                tool_calls=chunk.tool_calls,
+                parts=chunk.parts,
+                extra=chunk.extra,
+            )
+        )
+        if chunk.finish_reason is not None:
+            self.finish_reason, self._proven, self.due = chunk.finish_reason, True, "tail"
+        if chunk.is_final:
             self._done()
         return new
 
@@ -212,17 +226,19 @@ class StreamMachine:
             for delta in chunk.tool_calls:
                 self._turn.call(self._length(), delta.index)
         if not self._begun:
-            self._begin(chunk)
+            chunk = self._begin(chunk)
         self.pending.append(chunk)
         return True
 
-    def _begin(self, chunk: AIStreamChunk) -> None:
+    def _begin(self, chunk: AIStreamChunk) -> AIStreamChunk:
+        """The first content, with what came before it."""
         self._begun = True
         for early in reversed(self._early):
-            chunk.extra, chunk.parts = early.extra + chunk.extra, early.parts + chunk.parts
+            chunk = replace(chunk, extra=early.extra + chunk.extra, parts=early.parts + chunk.parts)
         self._early.clear()
         if not self._proven:
             self.due = "next_chunk"
+        return chunk
 
     def _record_extra(self, chunk: AIStreamChunk) -> bool:
         """What brings no words is no beginning: until the first content it waits: no empty chunk precedes that."""

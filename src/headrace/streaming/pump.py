@@ -22,12 +22,12 @@ from anyio.lowlevel import current_token
 
 from .._schema import OutputFormat
 from .._types import AIStreamChunk
-from ..errors import SessionClosedError, TruncatedStreamError
+from ..errors import TruncatedStreamError
 from ..telemetry import Event as Happening
 from ..telemetry import Observation, Observer, emit, observe
 from .attempts import Candidate, Place, Route
 from .deadlines import Watch
-from .host import FLIGHT, Flight, Host, Hosted, Patience
+from .host import FLIGHT, Flight, Host, Hosted, Patience, struck
 from .machine import MARKER, StreamMachine
 
 __all__ = ("AHEAD", "Bell", "Plan", "Pump")
@@ -229,7 +229,7 @@ class Pump(Hosted):
 
     def ended(self) -> None:
         # Deaf to it by now in every other case.
-        self.machine.fail(SessionClosedError("the event loop was shut down", provider=self.plan.provider))
+        self.machine.fail(struck(self.plan.provider))
         if self.observation is not None:
             self.observation.ended(self.machine.response, self.machine.error)
         self.over = True  # last: the final chunk is told when the response is closed

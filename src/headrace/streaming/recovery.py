@@ -1,13 +1,16 @@
 """
 Recovery in its literal form: any async iterator of chunks in, the same chunks out, and a marker where it broke.
 
-A class, not a generator: nothing is suspended when the consumer leaves. Knows no provider and no session.
+A class, not a generator: nothing of its own is suspended when the consumer leaves; `aclose` closes the source. Knows no
+provider and no session.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
 from typing import Self
+
+from anyio import ClosedResourceError
 
 from .._types import AIStreamChunk
 from ..errors import StreamInterruptedError
@@ -26,6 +29,7 @@ class Recovery:
         self._source, self._marker = aiter(source), marker
         self._content: list[str] = []
         self._cut: StreamInterruptedError | None = None
+        self._is_left = False
 
     def __aiter__(self) -> Self:
         return self
@@ -33,6 +37,8 @@ class Recovery:
     async def __anext__(self) -> AIStreamChunk:
         if self._cut is not None:
             raise self._cut.with_traceback(None)  # not longer with each repetition
+        if self._is_left:
+            raise ClosedResourceError
         try:
             chunk = await anext(self._source)
         except StopAsyncIteration:
@@ -44,3 +50,9 @@ class Recovery:
         if chunk.content and not chunk.is_marker:
             self._content.append(chunk.content)
         return chunk
+
+    async def aclose(self) -> None:
+        """Leave it, and close the source if that can be closed: for `contextlib.aclosing`. Idempotent."""
+        self._is_left = True
+        if (close := getattr(self._source, "aclose", None)) is not None:
+            await close()
