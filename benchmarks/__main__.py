@@ -20,7 +20,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     sections = [
         stream_overhead.section(stream_overhead.measure(**({"rounds": 2, "chunks": 300} if quick else {}))),
-        import_time.report(rounds=3 if quick else 15),
+        import_time.section(import_time.measure(**({"rounds": 3} if quick else {}))),
     ]
     if not quick:
         sections += [pacing.report(), pacing_providers.report(), pacing_live.report()]
