@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,14 +29,10 @@ PEERS: Final = ROOT / "benchmarks" / "peers"
 VENVS: Final = ROOT / ".bench"
 UV: Final = Path(sys.executable).with_name("uv")
 PYTHON: Final = "3.11"  # of every environment
-SHOWN: Final = (
-    "openai",
-    "anthropic",
-    "httpx",
-    "httpx2",
-    "aiohttp",
-)  # what else of a peer's pins is told with its figures
+# What else of a peer's pins is told with its figures.
+SHOWN: Final = ("openai", "anthropic", "httpx", "httpx2", "aiohttp")
 LIMIT: Final = 120.0  # seconds for one job: an answer takes a few
+CLOSES: Final = 5.0  # seconds for a client to close what it has open; then it is killed
 BY_HAND: Final = "hand-written loop"
 
 
@@ -186,12 +182,16 @@ class Worker:
                 return ready
             self.started = True
         assert self.process.stdin is not None
-        try:
+        with suppress(OSError):  # it has died, and the answer says how
             self.process.stdin.write(json.dumps(job) + "\n")
             self.process.stdin.flush()
-        except OSError:
-            pass  # it has died, and the answer says how
         return self.answer()
+
+    def dismiss(self) -> None:
+        """Nothing more is asked: it may end."""
+        assert self.process.stdin is not None
+        with suppress(OSError):  # it died before, with a job unread
+            self.process.stdin.close()
 
     def __enter__(self) -> Self:
         return self
@@ -199,17 +199,15 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        late = Timer(5.0, self.process.kill)  # a client that does not close
-        late.start()
+        self.dismiss()
         try:
-            self.process.communicate()
-        except OSError:
-            pass  # it died before
-        finally:
-            late.cancel()
+            self.process.wait(CLOSES)
+        except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            self.errors.close()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.errors.close()
 
 
 @contextmanager
@@ -224,7 +222,11 @@ def workers(clients: Collection[Client], backend: str, skipped: dict[str, str]) 
                 if client.name not in skipped:
                     print(f"skipped: {reason}", flush=True)
                 skipped[client.name] = str(reason)
-        yield found
+        try:
+            yield found
+        finally:
+            for worker in found.values():  # all at once: some take seconds
+                worker.dismiss()
 
 
 def chosen(names: Collection[str] | None) -> tuple[Client, ...]:

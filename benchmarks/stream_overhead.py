@@ -23,7 +23,7 @@ from ._clients import ALL, BY_HAND, CLIENTS, Client, Worker, chosen, told, worke
 PACES = {"one event a read": (1, 300), "ten events a read": (10, 1000), "as fast as it comes": (1, 0)}
 BACKENDS = ("asyncio", "trio")
 PATIENCE = 60.0  # seconds: nothing here is slow
-ROUNDS, CHUNKS = 9, 1000
+ROUNDS, CHUNKS = 13, 1000
 QUICK_ROUNDS, QUICK_CHUNKS = 2, 300
 
 
