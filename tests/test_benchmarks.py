@@ -6,8 +6,9 @@ import hashlib
 import importlib
 from pathlib import Path
 
+import anyio
 import pytest
-from benchmarks import _clients, stream_overhead
+from benchmarks import _clients, recovery, stream_overhead
 from benchmarks._bench import RESULTS, load, source
 from benchmarks._clients import BY_HAND, CLIENTS, PEERS, Client, Worker, workers
 
@@ -76,6 +77,34 @@ def test_lost_words_and_grouped_pieces_are_said_in_the_section() -> None:
     said = stream_overhead.checked({"chunks": 5, "rows": rows})
     assert "other words: a thief;" in said
     assert said.endswith("another number of pieces than were sent: a grouper.")
+
+
+@pytest.mark.parametrize(
+    ("name", "program", "how"),
+    [
+        (BY_HAND, "openai", "visible"),
+        ("headrace", "openai quiet", "visible"),
+        ("headrace", "openai", "raised"),
+        ("headrace", "openai whole", "raised"),
+    ],
+    ids=["by-hand", "quiet", "raising", "whole"],
+)
+def test_a_worker_tells_how_a_broken_answer_ends_and_what_is_in_hand(name: str, program: str, how: str) -> None:
+    row = recovery.Row("openai", name, FOUND[name], program)
+    with Worker(row.client) as worker:
+        found = anyio.run(recovery.at_once, row, worker, "ended early", range(2))
+        good = anyio.run(recovery.at_once, row, worker, "no fault", range(1))
+    assert [(way, sent == held > 0) for way, sent, held in found] == [(how, True)] * 2
+    assert [way for way, _, _ in good] == ["whole"]
+
+
+def test_an_answer_that_differs_and_looks_whole_is_silent() -> None:
+    def judged(ended: bool, words: str) -> recovery.Found:
+        return recovery.judged({"how": "returned", "ended": ended, "words": words}, "one two three", "one two")
+
+    assert judged(ended=True, words="one two") == ("silent", 7, 7)
+    assert judged(ended=False, words="one") == ("visible", 7, 3)
+    assert judged(ended=True, words="one two three") == ("whole", 7, 7)
 
 
 # ---------------------------------------------------------------- what is kept

@@ -43,16 +43,11 @@ Read = Callable[[Seen], Awaitable[None]]
 Program = Callable[[str, float], AbstractAsyncContextManager[Read]]
 
 
-async def watched(program: Program, job: Job, url: str) -> Job:
+async def ending(read: Read, bound: float) -> Job:
     """How one answer ends, as the program sees it."""
     seen = Seen()
-
-    async def run() -> None:
-        async with program(url, job["patience"]) as read:
-            await read(seen)
-
-    task = asyncio.create_task(run())
-    await asyncio.wait([task], timeout=job["bound"])
+    task = asyncio.ensure_future(read(seen))
+    await asyncio.wait([task], timeout=bound)
     kept = {"words": "".join(seen.words), "ended": seen.ended}
     if not task.done():
         task.cancel()
@@ -60,6 +55,13 @@ async def watched(program: Program, job: Job, url: str) -> Job:
         return {"how": "hangs", **kept}
     error = task.exception()
     return {"how": "raised", "error": type(error).__name__, **kept} if error else {"how": "returned", **kept}
+
+
+async def watched(program: Program, job: Job) -> Job:
+    """How each answer ends. All clients are made before one asks: that may take a while, and no clock runs yet."""
+    async with AsyncExitStack() as stack:
+        reads = [await stack.enter_async_context(program(url, job["patience"])) for url in job["urls"]]
+        return {"answers": await asyncio.gather(*(ending(read, job["bound"]) for read in reads))}
 
 
 async def read_once(program: Program, job: Job, opened: dict[tuple[str, str], Read], stack: AsyncExitStack) -> Job:
@@ -84,8 +86,7 @@ async def work(programs: Mapping[str, Program], answers: TextIO) -> None:
             program = programs[job["program"]]
             try:
                 if "urls" in job:
-                    found = await asyncio.gather(*(watched(program, job, url) for url in job["urls"]))
-                    answer: Job = {"answers": found}
+                    answer = await watched(program, job)
                 else:
                     answer = await read_once(program, job, opened, stack)
             except Exception as error:
