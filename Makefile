@@ -88,4 +88,4 @@ sim: $(STAMP) ## the simulator on port 8400, for any client
 	$(BIN)/python -m headrace sim --port 8400
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .coverage htmlcov dist build site
+	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .coverage htmlcov dist build site

@@ -19,15 +19,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few rounds, nothing is written")
     quick = parser.parse_args().quick
     sections = [
-        stream_overhead.report(rounds=3 if quick else 11),
-        import_time.report(rounds=3 if quick else 15),
+        stream_overhead.section(stream_overhead.measure(**({"rounds": 2, "chunks": 300} if quick else {}))),
+        import_time.section(import_time.measure(**({"rounds": 3} if quick else {}))),
     ]
     if not quick:
         sections += [pacing.report(), pacing_providers.report(), pacing_live.report()]
         page = ROOT / "docs" / "benchmarks.md"
         page.write_text("\n".join([INTRO, *(f"{section}\n" for section in sections)]))
         print(f"written: {page.relative_to(ROOT)}")
-        recovery.write(recovery.report())
+        recovery.write(recovery.section(recovery.measure()))
 
 
 if __name__ == "__main__":

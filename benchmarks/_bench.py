@@ -1,7 +1,8 @@
-"""What the modules share: the machine's name, tables, the source's process."""
+"""What the modules share: the machine's name, tables, results in files, the source's process."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import socket
@@ -11,8 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def machine() -> str:
@@ -43,6 +46,20 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def save(name: str, data: dict[str, object]) -> Path:
+    """Keep what a module measured."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def load(name: str) -> dict[str, Any]:
+    """What was measured last."""
+    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return found
 
 
 @contextmanager

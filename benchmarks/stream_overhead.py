@@ -1,245 +1,212 @@
 """
 What does a streamed chunk cost? CPU microseconds of the client per chunk, the server in another process.
 
-Peers are interleaved in one run, so that what slows the machine slows them all; the ratio of a peer is the median of
-its ratios to the hand-written loop, round by round. CPU time of the process, so waiting costs nothing.
+Each client is a process of its own, in an environment of its own (`_clients`), and they take turns, answer by answer,
+so that what slows the machine slows them all; the ratio of a client is the median of its ratios to the hand-written
+loop, round by round. CPU time of the process, so waiting costs nothing. All words of all answers are checked.
 
-usage: python -m benchmarks.stream_overhead [--rounds N] [--chunks N] [--shape openai|responses|anthropic|gemini]
+A peer's environment is made when it is first wanted, which needs a package index; without one the peer is skipped.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import hashlib
 import statistics
-import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from functools import partial
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import anyio
-import httpx
-import httpx_sse
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
+from ._bench import machine, save, source, table, versions
+from ._clients import ALL, BY_HAND, CLIENTS, Client, Worker, chosen, told, workers
 
-from headrace import AIMessage, Recorder
-from headrace.providers.anthropic import AnthropicProvider
-from headrace.providers.gemini import GeminiProvider
-from headrace.providers.openai import OpenAIProvider
-from headrace.telemetry.otel import instrument
-
-from ._bench import machine, source, table, versions
-
-Runner = Callable[[], Awaitable[int]]
-MESSAGES = [AIMessage("user", "hi")]
-BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
 PACES = {"one event a read": (1, 300), "ten events a read": (10, 1000), "as fast as it comes": (1, 0)}
-PROVIDERS = {
-    "openai": OpenAIProvider,
-    "responses": partial(OpenAIProvider, api="responses"),
-    "anthropic": AnthropicProvider,
-    "gemini": GeminiProvider,
-}
+BACKENDS = ("asyncio", "trio")
+PATIENCE = 60.0  # seconds: nothing here is slow
+ROUNDS, CHUNKS = 13, 1000
+QUICK_ROUNDS, QUICK_CHUNKS = 2, 300
 
 
-def openai_text(data: dict) -> str | None:
-    return data["choices"][0]["delta"].get("content") if data["choices"] else None
+def taken(ring: Mapping[Client, Worker], number: int) -> list[tuple[Client, Worker]]:
+    """The turns of one round: each begins with another client, so that none always follows the same one."""
+    turns = list(ring.items())
+    return turns[number % len(turns) :] + turns[: number % len(turns)]
 
 
-def responses_text(data: dict) -> str | None:
-    return data["delta"] if data["type"] == "response.output_text.delta" else None
-
-
-def anthropic_text(data: dict) -> str | None:
-    return data["delta"].get("text") if data["type"] == "content_block_delta" else None
-
-
-def gemini_text(data: dict) -> str | None:
-    return data["candidates"][0]["content"]["parts"][0]["text"]
-
-
-TEXT = {"openai": openai_text, "responses": responses_text, "anthropic": anthropic_text, "gemini": gemini_text}
-
-
-async def bare(client: httpx.AsyncClient, url: str) -> int:
-    """The bytes, and nothing else: what the transport costs."""
-    count = 0
-    async with client.stream("POST", url, json=BODY) as response:
-        async for _ in response.aiter_raw():
-            count += 1
-    return count
-
-
-async def hand(client: httpx.AsyncClient, url: str, shape: str) -> int:
-    """What one writes by hand: httpx-sse and json.loads, and no promise at all."""
-    text, parts = TEXT[shape], []
-    async with httpx_sse.aconnect_sse(client, "POST", url, json=BODY) as events:
-        async for event in events.aiter_sse():
-            if event.data == "[DONE]":
-                break
-            word = text(json.loads(event.data))
-            if word:
-                parts.append(word)
-    return len(parts)
-
-
-async def ours(provider: OpenAIProvider | AnthropicProvider | GeminiProvider) -> int:
-    """headrace: all deadlines and guarantees on."""
-    count = 0
-    async with provider.chat_stream(MESSAGES) as stream:
-        async for chunk in stream:
-            count += bool(chunk.content)
-    assert stream.state == "finished", stream.state
-    return count
-
-
-async def observed(provider: OpenAIProvider) -> int:
-    """The same with spans and metrics of the OpenTelemetry SDK; in all other runs nobody listens."""
-    stop = instrument(TracerProvider(), MeterProvider([InMemoryMetricReader()]))
-    try:
-        return await ours(provider)
-    finally:
-        stop()
-
-
-async def peers(stack: AsyncExitStack, base: str, shape: str, backend: str) -> dict[str, Runner]:
-    """Everyone who is to be measured in this shape on this loop."""
-    paths = {
-        "openai": "/chat/completions",
-        "responses": "/responses",
-        "anthropic": "/v1/messages",
-        "gemini": "/v1beta/models/m:stream",
-    }
-    url = base + paths[shape]
-    client = await stack.enter_async_context(httpx.AsyncClient(timeout=60))
-    provider = await stack.enter_async_context(PROVIDERS[shape](api_key="k", base_url=base))
-    runs: dict[str, Runner] = {
-        "bare httpx bytes": lambda: bare(client, url),
-        "hand-written loop": lambda: hand(client, url, shape),
-        "headrace": lambda: ours(provider),
-    }
-    if shape == "openai":
-        recorded = await stack.enter_async_context(OpenAIProvider("k", base_url=base, recorder=Recorder()))
-        runs |= {
-            "headrace, with OpenTelemetry": lambda: observed(provider),
-            "headrace, with a recorder": lambda: ours(recorded),
-        }
-    if shape in {"openai", "responses"} and backend == "asyncio":
-        runs |= await openai_sdk(stack, base, shape)
-    if shape == "anthropic" and backend == "asyncio":
-        runs |= await anthropic_sdk(stack, base)
-    return runs
-
-
-async def openai_sdk(stack: AsyncExitStack, base: str, shape: str) -> dict[str, Runner]:
-    try:
-        import openai
-    except ImportError:
-        return {}
-    client = await stack.enter_async_context(openai.AsyncOpenAI(api_key="k", base_url=base, max_retries=0))
-
-    async def chat() -> int:
-        count = 0
-        messages = [{"role": "user", "content": "hi"}]
-        async for chunk in await client.chat.completions.create(model="m", messages=messages, stream=True):
-            count += bool(chunk.choices and chunk.choices[0].delta.content)
-        return count
-
-    async def responses() -> int:
-        count = 0
-        async for event in await client.responses.create(model="m", input="hi", stream=True):
-            count += event.type == "response.output_text.delta"
-        return count
-
-    return {"openai SDK": chat if shape == "openai" else responses}
-
-
-async def anthropic_sdk(stack: AsyncExitStack, base: str) -> dict[str, Runner]:
-    try:
-        import anthropic
-    except ImportError:
-        return {}
-    client = await stack.enter_async_context(anthropic.AsyncAnthropic(api_key="k", base_url=base, max_retries=0))
-
-    async def run() -> int:
-        count = 0
-        messages = [{"role": "user", "content": "hi"}]
-        async for event in await client.messages.create(model="m", max_tokens=9, messages=messages, stream=True):
-            count += event.type == "content_block_delta"
-        return count
-
-    return {"anthropic SDK": run}
-
-
-async def measure(port: int, shape: str, pace: str, chunks: int, rounds: int, backend: str) -> list[list[str]]:
+def compared(
+    ring: Mapping[Client, Worker], port: int, shape: str, pace: str, chunks: int, rounds: int
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Rows of one shape and arrival, and of those that failed the exception's class."""
     per, gap = PACES[pace]
-    base = f"http://127.0.0.1:{port}/{shape}/n-{chunks}/per-{per}/gap-{gap}"
-    took: dict[str, list[float]] = {}
-    async with AsyncExitStack() as stack:
-        runs = await peers(stack, base, shape, backend)
-        for number in range(rounds + 1):
-            for name, run in runs.items():
-                began = time.process_time()
-                count = await run()
-                cost = (time.process_time() - began) / chunks * 1e6
-                assert count >= chunks, (name, count)
-                if number:  # the first round warms up
-                    took.setdefault(name, []).append(cost)
-    by_hand = took["hand-written loop"]
+    url = f"http://127.0.0.1:{port}/{shape}/n-{chunks}/per-{per}/gap-{gap}"
+    sent = hashlib.sha1("".join(f" token{i}" for i in range(chunks)).encode()).hexdigest()
+    took: dict[str, list[float]] = {client.name: [] for client in ring}
+    pieces: dict[str, Counter[int]] = {client.name: Counter() for client in ring}
+    same = dict.fromkeys(took, True)
+    failed: dict[str, str] = {}
+    for number in range(rounds + 1):
+        for client, worker in taken(ring, number):
+            if client.name in failed:
+                continue
+            answer = worker.ask(program=client.program(shape), url=url, patience=PATIENCE)
+            if "error" in answer:
+                failed[client.name] = answer["error"]
+                print(f"{shape}, {client.name}: {answer['error']}: {answer['says'][:120]}", flush=True)
+                continue
+            if number:  # the first round warms up
+                took[client.name].append(answer["cpu_us"] / chunks)
+            pieces[client.name][answer["pieces"]] += 1
+            same[client.name] &= answer["sha1"] == sent
+    if BY_HAND in failed:
+        raise RuntimeError(f"{shape}: nothing to compare with: {failed[BY_HAND]}")
+    by_hand = took[BY_HAND]
     return [
-        [
-            shape,
-            backend,
-            pace,
-            name,
-            f"{statistics.median(costs):.1f}",
-            f"{statistics.median(a / b for a, b in zip(costs, by_hand, strict=True)):.2f}",
-        ]
+        {
+            "arrival": pace,
+            "client": name,
+            "us": statistics.median(costs),
+            "ratio": statistics.median(a / b for a, b in zip(costs, by_hand, strict=True)),
+            "pieces": sorted(pieces[name]),
+            "same_text": same[name],
+        }
         for name, costs in took.items()
-    ]
+        if name not in failed
+    ], failed
 
 
-def report(*, rounds: int = 11, chunks: int = 2000, shapes: tuple[str, ...] = tuple(TEXT)) -> str:
-    """The section of docs/benchmarks.md."""
-    rows: list[list[str]] = []
+def measure(
+    *,
+    rounds: int = ROUNDS,
+    chunks: int = CHUNKS,
+    shapes: Sequence[str] = ALL,
+    backends: Sequence[str] = BACKENDS,
+    names: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """
+    Every client that speaks it, in each shape, on each loop, at each pace.
+
+    Returns:
+        machine, versions, `peers`, command, `rounds`, `chunks`, `skipped` (client: reason), and `rows` with `shape`,
+        `backend`, `client` and either `arrival`, `us` (CPU a chunk), `ratio`, `pieces` (counts of pieces with text that
+        were seen), `same_text`, or `fails`: the exception's class.
+    """
+    rows: list[dict[str, Any]] = []
+    skipped: dict[str, str] = {}
+    clients = [client for client in chosen(names) if set(client.shapes) & set(shapes)]
     with source() as port:
-        for shape in shapes:
-            for backend in ("asyncio", "trio"):
-                for pace in PACES:
-                    new = anyio.run(measure, port, shape, pace, chunks, rounds, backend, backend=backend)
-                    rows += new
-                    for row in new:
-                        print("  ".join(f"{cell:>19}" for cell in row), flush=True)
+        for backend in backends:
+            with workers(clients, backend, skipped) as ring:
+                for shape in shapes:
+                    speak = {client: worker for client, worker in ring.items() if shape in client.shapes}
+                    for pace in PACES:
+                        found, failed = compared(speak, port, shape, pace, chunks, rounds)
+                        found += [{"client": name, "fails": error} for name, error in failed.items()]
+                        speak = {client: worker for client, worker in speak.items() if client.name not in failed}
+                        rows += [{"shape": shape, "backend": backend, **row} for row in found]
+                        show(shape, backend, pace, found)
+    return {
+        "machine": machine(),
+        "versions": versions("headrace", "anyio", "trio", "httpx", "httpx-sse", "msgspec"),
+        "peers": {c.name: told(c) for c in clients if c.package and c.name not in skipped},
+        "command": f"python -m benchmarks.stream_overhead --rounds {rounds} --chunks {chunks}",
+        "rounds": rounds,
+        "chunks": chunks,
+        "skipped": skipped,
+        "rows": rows,
+    }
+
+
+def show(shape: str, backend: str, pace: str, found: Sequence[Mapping[str, Any]]) -> None:
+    """Progress."""
+    for row in found:
+        if "us" in row:
+            print(
+                f"{shape:10} {backend:8} {pace:20} {row['client']:28} {row['us']:7.1f} {row['ratio']:6.2f}", flush=True
+            )
+
+
+def checked(data: Mapping[str, Any]) -> str:
+    """What came of comparing the words with what was sent."""
+    read = [row for row in data["rows"] if "us" in row and any(row["pieces"])]
+    lost = sorted({row["client"] for row in read if not row["same_text"]})
+    grouped = sorted({row["client"] for row in read if row["same_text"] and row["pieces"] != [data["chunks"]]})
+    parts = ["Every word of every answer was compared with what was sent"]
+    parts.append(f"; these had other words: {', '.join(lost)}" if lost else ", and all were the same")
+    parts.append(
+        f"; these gave them in another number of pieces than were sent: {', '.join(grouped)}."
+        if grouped
+        else f", in as many pieces as were sent ({data['chunks']:,} an answer)."
+    )
+    return "".join(parts)
+
+
+def section(data: dict[str, Any]) -> str:
+    """Its part of docs/benchmarks.md."""
+    cells: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in data["rows"]:
+        line = cells.setdefault((row["shape"], row["backend"], row["client"]), {})
+        if "fails" in row:
+            line.setdefault("fails", f"does not run: `{row['fails']}`")
+        else:
+            line[row["arrival"]] = f"{row['ratio']:.2f} ({row['us']:.1f})"
+    rows = [[*key, *(line.get(pace, line.get("fails", "")) for pace in PACES)] for key, line in cells.items()]
+    peers = "; ".join(f"{name}: {found}" for name, found in data["peers"].items())
+    left = "".join(f" Not measured: {reason}." for reason in data["skipped"].values())
     return "\n\n".join(
         (
             "## What a streamed chunk costs",
+            f"`{data['command']}` on {data['machine']}; {data['versions']}. The peers: {peers}.{left}",
             (
-                f"`python -m benchmarks.stream_overhead --rounds {rounds} --chunks {chunks}` on {machine()}; "
-                f"{versions('anyio', 'trio', 'httpx', 'httpx-sse', 'msgspec', 'openai', 'anthropic')}."
-            ),
-            (
-                "CPU microseconds of the client process per chunk, medians; the ratio is the median of the ratios to "
-                "the hand-written loop (httpx-sse and `json.loads`, no deadlines, no recovery) within each round. "
-                "The server runs in another process; headrace runs with all deadlines and guarantees on. Nobody "
-                "listens to its telemetry but in the row that says so: spans and metrics cost what they cost once for "
-                "a response."
+                "The ratio to the hand-written loop (httpx-sse and `json.loads`, no deadlines, no recovery), and CPU "
+                "microseconds a chunk. Each client is a process in an environment of its own, and they take turns, "
+                "answer by answer; the ratio is the median over the rounds of the ratio within a round, the "
+                "microseconds are medians. The server runs in another process; headrace runs with all deadlines and "
+                "guarantees on. Nobody listens to its telemetry but in the row that says so: spans and metrics cost "
+                "what they cost once for a response. Peers run without retries and without telemetry; pydantic-ai by "
+                "`direct.model_request_stream()`, its leanest way. `does not run` names the exception's class on that "
+                "loop."
             ),
             (
                 "One event a read: the server rests 300 us after each event, so that each wakes the client by itself; "
                 "as fast as it comes: one write an event without a rest; ten events a read: one write for ten, then a "
                 "rest of 1 ms."
             ),
-            table(["format", "loop", "arrival", "client", "us a chunk", "ratio"], rows),
+            checked(data),
+            table(["format", "loop", "client", *PACES], rows),
         )
     )
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--chunks", type=int, default=2000)
-    parser.add_argument("--shape", choices=[*TEXT], action="append")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="answers of each client (default: %(default)s)")
+    parser.add_argument("--chunks", type=int, default=CHUNKS, help="words of an answer (default: %(default)s)")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds of {QUICK_CHUNKS} chunks, for a look"
+    )
+    parser.add_argument("--shape", choices=ALL, action="append", help="this format; may be repeated (default: all)")
+    parser.add_argument("--backend", choices=BACKENDS, action="append", help="this loop (default: both)")
+    names = [client.name for client in CLIENTS]
+    parser.add_argument(
+        "--client",
+        choices=names,
+        action="append",
+        metavar="NAME",
+        help=f"this client beside the hand-written loop; may be repeated (default: all of {', '.join(names)})",
+    )
+    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results")
     options = parser.parse_args()
-    report(rounds=options.rounds, chunks=options.chunks, shapes=tuple(options.shape or TEXT))
+    data = measure(
+        rounds=QUICK_ROUNDS if options.quick else options.rounds,
+        chunks=QUICK_CHUNKS if options.quick else options.chunks,
+        shapes=options.shape or ALL,
+        backends=options.backend or BACKENDS,
+        names=options.client,
+    )
+    print(f"\n{section(data)}")
+    if options.save:
+        print(f"\nsaved: {save('stream_overhead', data).name}")
+
+
+if __name__ == "__main__":
+    main()
