@@ -113,6 +113,18 @@ def test_the_layers_of_the_page_are_those_that_are_enforced() -> None:
     assert ["__main__", *shown] == layers
 
 
+def test_the_house_of_the_contributors_has_every_room_and_no_other() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("## The house")[2].partition("\n\nMore of it")[0]
+    places = [place for row, _ in CELLS.findall(table) for place in re.findall(r"`([\w./]+)`", row)]
+    package = Path(headrace.__file__).parent
+    there = {path.name + "/" * path.is_dir() for path in package.iterdir()} - {
+        "__init__.py",
+        "__pycache__/",
+        "py.typed",
+    }
+    assert sorted(places) == sorted(there)
+
+
 def test_the_table_of_the_stream_is_the_machines() -> None:
     assert machine.__doc__ is not None
     rows = [line.split() for line in machine.__doc__.splitlines() if line.startswith("    ")]
