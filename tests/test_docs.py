@@ -67,6 +67,15 @@ def test_a_block_says_what_it_is_and_why_it_is_not_run(page: Path) -> None:
     assert all(len(reason.split()) >= 3 for reason in reasons)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_line_is_no_heading_by_accident(page: Path) -> None:
+    """Such as one that begins with the number of an issue."""
+    prose = page.read_text()
+    for block in blocks(prose):
+        prose = prose.replace(block.code, "")
+    assert re.findall(r"^#+(?![# ]).*", prose, re.MULTILINE) == []
+
+
 # ---------------------------------------------------------------- what is typed into a shell
 
 
