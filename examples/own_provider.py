@@ -1,19 +1,22 @@
 """
 A provider of your own, in a page: take it as a template. Run as it stands, it checks itself against the contract.
 
-The server of this one speaks OpenAI's chat format. For another, change what is sent, and `_chunk`.
+The server of this one speaks OpenAI's chat format. For another, change what is sent, and `_chunk`: own_format.py.
 """
 
 import os
 from collections.abc import AsyncIterator, Sequence
+from typing import Final, Unpack
 
 import anyio
 import msgspec
 
 from headrace import AIMessage, AIStreamChunk, GenerationConfig
 from headrace.errors import ServerError, UndecodableEventError, UnsupportedOptionError
-from headrace.providers.base import BaseProvider
+from headrace.providers.base import BaseProvider, ProviderOptions
 from headrace.testing import check_provider
+
+URL: Final = "https://mill.example/v1"
 
 
 class Delta(msgspec.Struct):
@@ -42,9 +45,11 @@ class MillProvider(BaseProvider):
     name = "mill"
     model = "stone-1"
 
-    def __init__(self, api_key: str = "", *, base_url: str = "https://mill.example/v1") -> None:
-        super().__init__()
-        self._key, self._url = api_key or os.environ.get("MILL_API_KEY", ""), base_url
+    def __init__(self, api_key: str = "", *, base_url: str = URL, **options: Unpack[ProviderOptions]) -> None:
+        super().__init__(**options)  # deadlines, limits, max_attempts, marker, http_client, ...
+        self._url = base_url
+        # The environment's key goes to the mill alone: whoever can set the address must not get it.
+        self._key = api_key or (os.environ.get("MILL_API_KEY", "") if base_url == URL else "")
 
     def is_available(self) -> bool:
         """Whether there is a key. Never ask the server here."""

@@ -2,6 +2,7 @@
 Runs what a page of the documentation shows: `python -m tests.pages docs/streaming.md`, in a process of its own.
 
     ```python    is executed, in the order of the page, in one namespace. `await` may stand at the top level.
+    ```text      behind it, if that is next, is what it prints; "..." stands for whatever is there.
     ```toml      is written to gateway.toml and read: as a gateway's file, or as rules of models.
 
 All of it talks to a simulator on real loopback HTTP: the providers, and the vendors' own SDKs, find it by the usual
@@ -15,11 +16,13 @@ from __future__ import annotations
 
 import ast
 import inspect
+import io
 import os
 import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,8 +89,22 @@ def run(path: Path) -> int:
     exec(PREAMBLE, names)
     programs = [block for block in found if block.language == "python" and block.reason is None]
     for block in programs:
-        execute(block, path, names)
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            execute(block, path, names)
+        print(printed.getvalue())
+        for following in found:
+            if following.language == "text" and following.line == block.line + block.code.count("\n") + 3:
+                compare(printed.getvalue(), following, path)
     return len(programs)
+
+
+def compare(printed: str, block: Block, path: Path) -> None:
+    """What a program has printed with what the page says; spaces at the end of a line do not count."""
+    said, seen = ([line.rstrip() for line in text.strip().splitlines()] for text in (block.code, printed))
+    wanted = ".*".join(re.escape(part) for part in "\n".join(said).split("..."))
+    if re.fullmatch(wanted, "\n".join(seen)) is None:
+        raise AssertionError(f"{path}:{block.line}: it printed {printed!r}")
 
 
 def execute(block: Block, path: Path, names: dict[str, object]) -> None:

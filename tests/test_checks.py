@@ -22,6 +22,7 @@ from headrace.providers.gemini import GeminiProvider
 from headrace.providers.grok import GrokProvider
 from headrace.providers.ollama import OllamaProvider
 from headrace.providers.openai import OpenAIProvider
+from headrace.simulator import Simulator
 from headrace.streaming.stream import ChatStream
 from headrace.testing import assert_idle, check_pacer, check_provider
 
@@ -29,6 +30,8 @@ from .leaks import nothing_left
 
 EXAMPLE = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "own_provider.py"))
 MillProvider = EXAMPLE["MillProvider"]
+OTHER_FORMAT = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "own_format.py"))
+Turnstile = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "own_pacer.py"))["Turnstile"]
 
 
 # ---------------------------------------------------------------- providers that keep the rules
@@ -51,6 +54,16 @@ MillProvider = EXAMPLE["MillProvider"]
 async def test_a_right_provider_passes(make, vendor: str) -> None:
     async with nothing_left():
         await check_provider(make, vendor=vendor)
+
+
+async def test_a_provider_of_a_format_of_its_own_passes_behind_a_translation() -> None:
+    brook = OTHER_FORMAT["BrookProvider"]
+    async with nothing_left(), httpx.AsyncClient(transport=OTHER_FORMAT["Simulated"]()) as client:
+        await check_provider(lambda url: brook("k", base_url=url, http_client=client), vendor="ollama")
+        async with Simulator() as sim:
+            whole = await brook("k", base_url=sim.base_url("ollama"), http_client=client).generate("hi")
+    assert (whole.finish_reason, whole.raw_finish_reason, whole.usage["source"]) == ("stop", None, "reported")
+    assert whole.usage["total_tokens"] == sum(whole.usage["raw"]["counts"]) > 0
 
 
 async def test_a_vendor_that_is_not_there_is_told() -> None:
@@ -345,7 +358,7 @@ CLIENTS: list[httpx.AsyncClient] = []
         (RefusesUntyped, "a refusal before the first word is raised as its typed error: status 429 raises OSError("),
         (GoesOnWhenCancelled, "a cancellation passes through: cancelled, the raw stream goes on with 'never mind'"),
         (EndsWhenCancelled, "a cancellation passes through: cancelled, the raw stream ends with ProviderError("),
-        (KeepsTheResponse, "whoever leaves a stream closes its response: its response is still open a second later"),
+        (KeepsTheResponse, "whoever leaves a stream closes its response: its response is still open 3 seconds later"),
         (KeepsTheConnection, "nothing stays open: "),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
@@ -542,8 +555,13 @@ class ChokesOnNews(OnePlace):
 
 @pytest.mark.parametrize(
     "make",
-    [OnePlace, lambda: Pacer(max_requests=1), lambda: Pacer(RateLimitPolicy(pace=False), max_requests=1)],
-    ids=["of another make", "paces", "slots alone"],
+    [
+        OnePlace,
+        lambda: Turnstile(places=1),
+        lambda: Pacer(max_requests=1),
+        lambda: Pacer(RateLimitPolicy(pace=False), max_requests=1),
+    ],
+    ids=["of another make", "the example", "paces", "slots alone"],
 )
 async def test_a_right_pacer_passes(make) -> None:
     await check_pacer(make)

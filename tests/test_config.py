@@ -25,6 +25,7 @@ from headrace.simulator import Script, Simulator
 
 SECRET: Final = "sk-ant-this-is-secret"
 PAGE: Final = Path(__file__).parents[1] / "docs" / "configuration.md"
+VARIABLES: Final = PAGE.parent / "reference" / "environment.md"
 
 
 @pytest.fixture(autouse=True)
@@ -383,7 +384,7 @@ def test_the_pages_example_is_a_right_file(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_pages_table_of_variables_is_current() -> None:
-    text = PAGE.read_text()
+    text = VARIABLES.read_text()
     for name, variables in variables_by_provider().items():
         assert f"| `{name}` | {', '.join(f'`{one}`' for one in variables)} |" in text
 
@@ -394,4 +395,15 @@ def test_every_variable_and_every_kind_stands_in_the_page() -> None:
     variables |= {variable for row in HOSTS.values() for variable in row.key_env}
     variables |= {"OLLAMA_HOST", models.VARIABLE}
     wanted = {f"`{word}`" for word in (*variables, *names())}
-    assert wanted - set(re.findall(r"`[\w-]+`", PAGE.read_text())) == set()
+    shown = PAGE.read_text() + VARIABLES.read_text()
+    assert wanted - set(re.findall(r"`[\w-]+`", shown)) == set()
+
+
+def test_every_variable_that_is_read_stands_in_the_page() -> None:
+    """headrace's own, wherever they are named: in the package, its tests, or what runs them."""
+    root = PAGE.parents[1]
+    files = [path for name in ("src", "tests", "release", ".ci") for path in (root / name).rglob("*") if path.is_file()]
+    text = "".join(path.read_text() for path in files if path.suffix in {".py", ""})
+    named = set(re.findall(r"\bHEADRACE_[A-Z]+(?:_[A-Z]+)*\b", text))
+    assert named >= {"HEADRACE_MODELS", "HEADRACE_RECORDINGS", "HEADRACE_REQUIRE_REDIS"}
+    assert {f"`{name}`" for name in named} - set(re.findall(r"`\w+`", VARIABLES.read_text())) == set()

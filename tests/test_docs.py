@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
+import shlex
 import subprocess
 import sys
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from headrace import cli
 
 from .pages import blocks
 
@@ -61,6 +67,50 @@ def test_a_block_says_what_it_is_and_why_it_is_not_run(page: Path) -> None:
     assert all(len(reason.split()) >= 3 for reason in reasons)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_line_is_no_heading_by_accident(page: Path) -> None:
+    """Such as one that begins with the number of an issue."""
+    prose = page.read_text()
+    for block in blocks(prose):
+        prose = prose.replace(block.code, "")
+    assert re.findall(r"^#+(?![# ]).*", prose, re.MULTILINE) == []
+
+
+# ---------------------------------------------------------------- what is typed into a shell
+
+
+def typed(page: Path) -> list[str]:
+    """The commands of its console blocks, without what a pipe or a file does with them."""
+    lines = [
+        line for block in blocks(page.read_text()) if block.language == "console" for line in block.code.splitlines()
+    ]
+    return [re.split(r" (?:[|<]|#) ", line.removeprefix("$ "))[0].strip() for line in lines if line.startswith("$ ")]
+
+
+COMMANDS = [(page, command) for page in PAGES for command in typed(page)]
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS, ids=[command for _, command in COMMANDS])
+def test_a_command_of_a_page_can_be_typed(page: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, *arguments = shlex.split(command)
+    if program == "headrace":
+        parsed = {name: replace(known, run=lambda _: 77) for name, known in cli.COMMANDS.items()}
+        monkeypatch.setattr(cli, "COMMANDS", parsed)
+        assert cli.main(arguments) == 77
+    elif program == "make":
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert arguments[0] in targets
+    else:
+        assert (program, arguments[0]) in {("pip", "install"), ("uv", "add")}, page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_an_extra_that_a_page_names_is_there(page: Path) -> None:
+    named = {name for several in re.findall(r"headrace\[([\w,-]+)\]", page.read_text()) for name in several.split(",")}
+    assert named <= set(EXTRAS)
+
+
 # ---------------------------------------------------------------- it can fail
 
 
@@ -76,8 +126,9 @@ def test_a_block_says_what_it_is_and_why_it_is_not_run(page: Path) -> None:
         ("raise ValueError('one')\n# ValueError: other", "ValueError: one"),
         ("pass\n# ValueError: one", "it raised no 'ValueError: one'"),
         ("open('file', 'w').write('never closed')", "ResourceWarning"),
+        ("print('one', 2)\n```\n\n```text\none ... 3", "page.md:8: it printed 'one 2\\n'"),
     ],
-    ids=["method", "name", "import", "option", "assertion", "another error", "no error", "warning"],
+    ids=["method", "name", "import", "option", "assertion", "another error", "no error", "warning", "output"],
 )
 def test_a_page_that_is_wrong_is_found(code: str, told: str, tmp_path: Path) -> None:
     page = tmp_path / "page.md"

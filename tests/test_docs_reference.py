@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import importlib
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -64,6 +65,30 @@ def test_every_module_is_public_or_known_not_to_be() -> None:
     assert left == []
 
 
+def test_every_public_class_and_function_is_described_on_a_page() -> None:
+    described = set()
+    for page in (DOCS / "reference").glob("*.md"):
+        for path in re.findall(r"^::: ([\w.]+)$", page.read_text(), re.MULTILINE):
+            thing = pkgutil.resolve_name(path)
+            members = getattr(thing, "__all__", ()) if inspect.ismodule(thing) else ()
+            described |= {id(thing), *(id(getattr(thing, name)) for name in members)}
+    left = [
+        f"{module}.{name}"
+        for module, names in listed().items()
+        for name in names
+        if isinstance(thing := getattr(importlib.import_module(module), name), type) or inspect.isfunction(thing)
+        if id(thing) not in described
+    ]
+    assert left == []
+
+
+def test_every_name_has_a_reason_of_its_own() -> None:
+    """A reason that stands behind many names is none."""
+    rows = [reason for name, reason in CELLS.findall(read("reference/api.md")) if name.startswith("`")]
+    often = {reason for reason in rows if rows.count(reason) > 2 and reason != "as in `headrace`"}
+    assert len(rows) > 200 and often == set()
+
+
 # ---------------------------------------------------------------- errors
 
 
@@ -111,6 +136,18 @@ def test_the_layers_of_the_page_are_those_that_are_enforced() -> None:
     layers = file["importlinter:contract:layers"]["layers"].strip().splitlines()
     shown = read("design.md").partition("```text\n__main__\n")[2].partition("```")[0].splitlines()
     assert ["__main__", *shown] == layers
+
+
+def test_the_house_of_the_contributors_has_every_room_and_no_other() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("## The house")[2].partition("\n\nMore of it")[0]
+    places = [place for row, _ in CELLS.findall(table) for place in re.findall(r"`([\w./]+)`", row)]
+    package = Path(headrace.__file__).parent
+    there = {path.name + "/" * path.is_dir() for path in package.iterdir()} - {
+        "__init__.py",
+        "__pycache__/",
+        "py.typed",
+    }
+    assert sorted(places) == sorted(there)
 
 
 def test_the_table_of_the_stream_is_the_machines() -> None:

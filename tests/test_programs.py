@@ -95,6 +95,12 @@ def test_the_examples_of_tools_and_types_say_what_they_should() -> None:
     assert failed.startswith("at $.inhabitants: the answer is not as asked for: Expected `int`, got `str`")
 
 
+def test_the_templates_check_themselves() -> None:
+    assert run("examples/own_provider.py").stdout == "MillProvider keeps every rule.\n"
+    assert run("examples/own_format.py").stdout == "BrookProvider keeps every rule.\n"
+    assert run("examples/own_pacer.py").stdout == "Turnstile keeps every rule.\n8 requests, 3 at once\n"
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_the_demo_shows_all_it_promises_in_under_15_seconds(backend: str) -> None:
     began = time.monotonic()

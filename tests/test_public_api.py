@@ -31,6 +31,7 @@ def test_all_is_honest(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # a process for each module: a busy machine takes more than the usual minute
 def test_each_module_may_be_imported_first() -> None:
     def failure(name: str) -> list[str]:
         done = subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True, text=True, check=False)

@@ -9,9 +9,11 @@ import pytest
 
 from headrace.simulator import Script, Simulator, faults
 
+from ..pages import blocks
 from .browser import page
 
 pytestmark = pytest.mark.slow
+GUIDE = Path(__file__).parents[2] / "docs" / "web.md"
 ASK = "document.querySelector('form').requestSubmit()"
 DONE = "document.getElementById('stop').disabled"
 ANSWER = "document.getElementById('answer').textContent"
@@ -38,6 +40,31 @@ async def test_what_the_reader_sees(url: str, sim: Simulator, tmp_path: Path) ->
         calls = [exchange for exchange in sim.exchanges if exchange.path.endswith("/chat")]
         await anyio.sleep(4)  # a browser asks again after three seconds, if it does
         assert len([exchange for exchange in sim.exchanges if exchange.path.endswith("/chat")]) == len(calls) == 3
+
+
+async def test_the_guides_script_shows_the_same(url: str, sim: Simulator, tmp_path: Path) -> None:
+    """The JavaScript of docs/web.md, as it stands there."""
+    (script,) = [block.code for block in blocks(GUIDE.read_text()) if block.language == "js"]
+    wrapped = f"""(() => {{
+      window.ended = false
+      const [question, answer, note] = ["Hello", ...["answer", "note"].map((id) => document.getElementById(id))]
+      answer.textContent = note.textContent = ""
+      {script}
+      source.addEventListener("end", () => {{ window.ended = source.readyState == EventSource.CLOSED }})
+    }})()"""
+    sim.play("ollama", Script(text="one <b>two</b>"))
+    sim.play("ollama", Script(text="one two three four five", fault=faults.CutFin(after_events=3)))
+    sim.play("ollama", Script(fault=faults.Refuse(status=429)))
+    shown = []
+    async with page(url, tmp_path) as tab:
+        for _ in range(3):
+            await tab.run(wrapped)
+            await tab.until("window.ended")
+            shown.append((str(await tab.run(ANSWER)), str(await tab.run(NOTE))))
+    (whole, cut, refused) = shown
+    assert whole == ("one <b>two</b>", "")
+    assert cut[0].startswith("one") and cut[0].endswith("\n\n[Response interrupted]")
+    assert refused[0] == "" and refused[1].startswith("Too many requests for now.")
 
 
 @pytest.mark.parametrize("how", ["the stop button", "another page", "closed tab"])
