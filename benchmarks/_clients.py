@@ -46,6 +46,7 @@ class Client:
     package: str | None = None  # on PyPI; None: part of the project's own environment
     line: str = ""  # what a program imports to use it
     variant: str = ""  # which of the module's programs
+    ours: bool = False  # whether headrace runs in that environment, from src/
 
     def program(self, shape: str) -> str:
         return f"{shape} {self.variant}".strip()
@@ -58,6 +59,8 @@ CLIENTS: Final = (
     Client("headrace", "ours", ALL),
     Client("headrace, with OpenTelemetry", "ours", ("openai",), variant="observed"),
     Client("headrace, with a recorder", "ours", ("openai",), variant="recorded"),
+    Client("headrace, on httpx-aiohttp", "ours_aiohttp", ALL, "httpx-aiohttp", ours=True),
+    Client("hand-written loop, on httpx-aiohttp", "ours_aiohttp", ALL, "httpx-aiohttp", variant="by_hand", ours=True),
     Client("openai SDK", "openai", ("openai", "responses"), "openai", "import openai"),
     Client("anthropic SDK", "anthropic", ("anthropic",), "anthropic", "import anthropic"),
     Client("google-genai SDK", "google_genai", ("gemini",), "google-genai", "from google import genai"),
@@ -100,9 +103,10 @@ def told(client: Client) -> str:
     return ", ".join(f"{name} {held[name]}" for name in names)
 
 
-def outside() -> dict[str, str]:
-    """The environment variables of a worker in another environment: no variable names our packages."""
-    return {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+def outside(*, ours: bool = False) -> dict[str, str]:
+    """The environment variables of a worker in another environment: none names our packages, unless it needs them."""
+    rest = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    return {**rest, "PYTHONPATH": str(ROOT / "src")} if ours else rest
 
 
 @cache
@@ -151,7 +155,7 @@ class Worker:
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=dict(os.environ) if own else outside(),
+            env=dict(os.environ) if own else outside(ours=client.ours),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

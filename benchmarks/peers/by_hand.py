@@ -64,9 +64,11 @@ SHAPES: dict[str, tuple[str, dict, dict, Callable[[dict, Seen], None]]] = {
 
 
 @asynccontextmanager
-async def loop(shape: str, url: str, patience: float) -> AsyncIterator[Read]:
+async def loop(
+    shape: str, url: str, patience: float, *, make: type[httpx.AsyncClient] = httpx.AsyncClient
+) -> AsyncIterator[Read]:
     path, headers, body, take = SHAPES[shape]
-    async with httpx.AsyncClient(timeout=patience, headers=headers) as client:
+    async with make(timeout=patience, headers=headers) as client:
 
         async def read(seen: Seen) -> None:
             async with httpx_sse.aconnect_sse(client, "POST", url + path, json=body) as events:

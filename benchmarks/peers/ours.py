@@ -8,15 +8,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-
 from headrace import AIMessage, Deadlines, Recorder, StreamInterruptedError
 from headrace.providers.anthropic import AnthropicProvider
 from headrace.providers.gemini import GeminiProvider
 from headrace.providers.openai import OpenAIProvider
-from headrace.telemetry.otel import instrument
 
 from ._worker import HELLO, Read, Seen, serve
 
@@ -53,6 +48,12 @@ async def loop(shape: str, raises: bool, url: str, patience: float, **more: Any)
 @asynccontextmanager
 async def observed(shape: str, url: str, patience: float) -> AsyncIterator[Read]:
     """With spans and metrics of the OpenTelemetry SDK; in the other programs nobody listens."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from headrace.telemetry.otel import instrument
+
     stop = instrument(TracerProvider(), MeterProvider([InMemoryMetricReader()]))
     try:
         async with loop(shape, True, url, patience) as read:
