@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, Protocol, Self, cast
 
@@ -103,6 +104,7 @@ class Session(Host):
                     self._client = httpx.AsyncClient(
                         limits=httpx.Limits(max_connections=None, max_keepalive_connections=KEEPALIVE),
                         follow_redirects=False,
+                        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none is kept, none is sent
                     )
                 except (ValueError, OSError, ImportError) as exc:  # its text may hold a proxy's password
                     raise CallerError(
