@@ -169,11 +169,12 @@ class Session(Host):
         except (lib.LocalProtocolError, lib.UnsupportedProtocol, lib.InvalidURL, UnicodeError) as exc:
             unsendable = type(exc).__name__  # its text may quote a header, thus the key: it is not even the context
         except (lib.HTTPError, OSError, BrokenResourceError, ClosedResourceError) as exc:
-            headers, request = {}, None  # nor does a traceback's view of the locals show the key
             raise ConnectionFailedError(
                 f"{self.name}: no answer from {_origin(url)} ({_named(exc)}). The request may be sent again.",
                 provider=self.name,
             ) from _bare(exc)
+        finally:
+            headers, request = {}, None  # nor does a traceback's view of the locals show the key, whatever is raised
         if unsendable:
             raise CallerError(
                 f"{self.name}: the request cannot be sent ({unsendable}): check the base URL {_origin(url)!r}, "
