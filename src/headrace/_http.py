@@ -501,5 +501,8 @@ def _origin(url: str) -> str:
 
 
 def _named(exc: Exception) -> str:
-    text = str(exc)
-    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+    """Its class, and the first words that there are in it and in what it came from: trio's errors have none."""
+    link: BaseException | None = exc
+    while link is not None and not str(link):
+        link = link.__cause__ or link.__context__
+    return type(exc).__name__ if link is None else f"{type(exc).__name__}: {link}"
