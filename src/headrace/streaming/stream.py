@@ -187,8 +187,8 @@ class ChatStream:
             raise RuntimeError("the stream has not been read to its end: iterate it, or use `await stream.collect()`")
         if self.state == "failed":
             self._machine.take()
-        if self.state == "interrupted" and self.interruption is not None:
-            raise self.interruption.with_traceback(None)
+        if self.state == "interrupted":
+            self._machine.raise_cut()
 
     def split(self, n: int, *, buffer: int = 64) -> tuple[StreamPart, ...]:
         """
