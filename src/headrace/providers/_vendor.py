@@ -60,6 +60,10 @@ ApiKey: TypeAlias = str | Secret | Callable[[], str | Secret | Awaitable[str | S
 
 JSON: Final = "application/json"
 MOST_PAGES: Final = 100  # of a list of models; the longest has three
+UNFIT: Final = (
+    "the API key is empty, or has a line break or a character that no key has. "
+    "Check how it was read (a trailing newline?)."
+)
 logger: Final = logging.getLogger("headrace")
 
 
@@ -137,7 +141,11 @@ class VendorProvider(BaseProvider):
         **options: Unpack[ProviderOptions],
     ) -> None:
         super().__init__(**options)
-        self.base_url: str = _checked(base_url or environment(self.vendor.url_env) or self.vendor.base_url, self.name)
+        told = None if base_url else next((name for name in self.vendor.url_env if environment((name,))), None)
+        self.base_url: str = _checked(
+            base_url or environment(self.vendor.url_env) or self.vendor.base_url,
+            f"{self.name}: the base_url" + (f" that {told} gives" if told else ""),
+        )
         if not (api_key is None or isinstance(api_key, str | Secret) or callable(api_key)):
             raise TypeError(f"{self.name}: api_key is of type {type(api_key).__name__}: pass a text, or what gives one")
         self._key = Secret(api_key) if isinstance(api_key, str) else api_key
@@ -203,12 +211,14 @@ class VendorProvider(BaseProvider):
             raise MissingKeyError(f"{self.name}: there is no API key: {why}. Pass {type(self).__name__}(api_key=...).")
         if not isinstance(key, Secret):
             key = await _asked_for(key, self.name)
-        if not key.reveal().isascii() or not key.reveal().isprintable() or not key.reveal().strip():
-            raise MissingKeyError(
-                f"{self.name}: the API key is empty, or has a line break or a character that no key has. "
-                "Check how it was read (a trailing newline?)."
-            )
+        if _is_unfit(key):
+            raise MissingKeyError(f"{self.name}: {UNFIT}")
         return key
+
+    def _is_unfit(self) -> bool:
+        """Whether there is a key that no header can carry, as far as that is known before one is asked for."""
+        key = self._key if self._key is not None else self._environment_key()
+        return isinstance(key, Secret) and _is_unfit(key)
 
     # ---------------------------------------------------------------- one exchange
 
@@ -536,7 +546,7 @@ def _summed(usages: Sequence[Usage | None]) -> Usage | None:
     return whole
 
 
-def _checked(base_url: str, name: str) -> str:
+def _checked(base_url: str, what: str) -> str:
     """The base URL without a last slash. What is wrong with it is said without showing it: it may hold a password."""
     try:
         url = urlsplit(base_url.strip())
@@ -544,14 +554,17 @@ def _checked(base_url: str, name: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise ValueError(f"{name}: the base_url must begin with http:// or https:// and a host")
+        raise ValueError(f"{what} must begin with http:// or https:// and a host")
     if url.username is not None or url.password is not None:
-        raise ValueError(
-            f"{name}: the base_url has credentials before the host: pass api_key= or headers= in their place"
-        )
+        raise ValueError(f"{what} has credentials before the host: pass api_key= or headers= in their place")
     if url.query or url.fragment:
-        raise ValueError(f"{name}: the base_url ends in a query or fragment, but paths are put behind it: use headers=")
+        raise ValueError(f"{what} ends in a query or fragment, but paths are put behind it: use headers=")
     return url.geturl().rstrip("/")
+
+
+def _is_unfit(key: Secret) -> bool:
+    text = key.reveal()
+    return not (text.isascii() and text.isprintable() and text.strip())
 
 
 def _is_open(base_url: str) -> bool:
