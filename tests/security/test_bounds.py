@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 import zlib
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 
 import httpx
 import pytest
@@ -158,9 +161,15 @@ async def test_a_bomb_is_a_typed_error_whatever_packed_it(vendor: str, coding: s
             400 if how == "refused" else 200, headers={**kind, "content-encoding": coding}, stream=packed
         )
 
-    with pytest.raises(RefusedError if how == "refused" else BrokenResponseError) as caught:
-        await ask(vendor, answer, config=PLAIN if how == "plain" else None)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RefusedError if how == "refused" else BrokenResponseError) as caught:
+            await ask(vendor, answer, config=PLAIN if how == "plain" else None)
+        assert tracemalloc.get_traced_memory()[1] < 48 << 20  # of 64 MiB
+    finally:
+        tracemalloc.stop()
     assert len(str(caught.value)) < 1000
+    assert how == "refused" or "expand to more than" in str(caught.value) or "is compressed with" in str(caught.value)
 
 
 async def test_a_cursor_of_the_vendors_reaches_no_other_field_of_the_query() -> None:
@@ -189,3 +198,24 @@ async def test_a_url_in_a_message_is_passed_on_and_never_fetched(vendor: str) ->
                 await provider.chat([AIMessage("user", [ImagePart("http://169.254.169.254/latest/meta-data")])])
     assert "169.254.169.254" not in asked
     assert len(asked) <= 1
+
+
+@pytest.mark.parametrize("form", [str, lambda path: path.as_uri()], ids=["path", "file-url"])
+@pytest.mark.parametrize("vendor", PROVIDERS)
+async def test_a_string_is_never_taken_for_a_file(vendor: str, form: Callable[[Path], str], tmp_path: Path) -> None:
+    """Only a `Path` is read: strings come from outside, and a file of the server's must not go to a vendor."""
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"the secret of the server")
+    sent: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.content)
+        return httpx.Response(500)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        async with PROVIDERS[vendor](KEY, http_client=client, model="m") as provider:
+            for source, is_read in ((form(secret), False), (secret, True)):
+                sent.clear()
+                with pytest.raises(HeadraceError):
+                    await provider.chat([AIMessage("user", [ImagePart(source)])])
+                assert any(b64encode(secret.read_bytes()) in body for body in sent) is is_read
