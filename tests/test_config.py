@@ -178,7 +178,7 @@ async def test_two_of_one_vendor_answer_under_their_own_names(tmp_path: Path) ->
         pytest.param(
             "[providers.openai.limits]\nshare = 2\n[providers.openai.deadlines]\nidle = nan",
             [
-                "[providers.openai.limits]: share is 2: it must be above 0 and at most 1",
+                "[providers.openai.limits]: share is 2: it must be a number above 0 and at most 1",
                 "[providers.openai.deadlines]: deadline idle is nan: it must be a number of seconds above 0",
             ],
             id="a value of limits, and one of deadlines",

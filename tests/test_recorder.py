@@ -97,7 +97,7 @@ def test_so_many_are_kept() -> None:
 
 @pytest.mark.parametrize("name", ["max_bytes", "keep"])
 def test_bounds_are_at_least_one(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} is 0: it must be at least 1"):
+    with pytest.raises(ValueError, match=f"{name} is 0: it must be a whole number of at least 1"):
         Recorder(**{name: 0})
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
+from ._checks import check_number
 from .errors import BudgetExceededError
 
 __all__ = ("Budget", "Unit")
@@ -54,8 +55,8 @@ class Budget:
         if cost is None and tokens is None:
             raise ValueError("a budget needs cost= (US dollars) or tokens=")
         for name, value in (("cost", cost), ("tokens", tokens), ("per", per)):
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} is {value!r}: it must be a number above 0")
+            if value is not None:
+                check_number(name, value, "a number above 0", above=0)
         self.cost, self.tokens, self.per = cost, tokens, per
         self._slots: deque[_Slot] = deque()
 

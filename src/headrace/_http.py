@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, Protocol, Self, cast
 
@@ -104,6 +105,7 @@ class Session(Host):
                     self._client = httpx.AsyncClient(
                         limits=httpx.Limits(max_connections=None, max_keepalive_connections=KEEPALIVE),
                         follow_redirects=False,
+                        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none is kept, none is sent
                     )
                 except (ValueError, OSError, ImportError) as exc:  # its text may hold a proxy's password
                     raise CallerError(
@@ -168,11 +170,12 @@ class Session(Host):
         except (lib.LocalProtocolError, lib.UnsupportedProtocol, lib.InvalidURL, UnicodeError) as exc:
             unsendable = type(exc).__name__  # its text may quote a header, thus the key: it is not even the context
         except (lib.HTTPError, OSError, BrokenResourceError, ClosedResourceError) as exc:
-            headers, request = {}, None  # nor does a traceback's view of the locals show the key
             raise ConnectionFailedError(
                 f"{self.name}: no answer from {_origin(url)} ({_named(exc)}). The request may be sent again.",
                 provider=self.name,
             ) from _bare(exc)
+        finally:
+            headers, request = {}, None  # nor does a traceback's view of the locals show the key, whatever is raised
         if unsendable:
             raise CallerError(
                 f"{self.name}: the request cannot be sent ({unsendable}): check the base URL {_origin(url)!r}, "
@@ -500,5 +503,8 @@ def _origin(url: str) -> str:
 
 
 def _named(exc: Exception) -> str:
-    text = str(exc)
-    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+    """Its class, and the first words that there are in it and in what it came from: trio's errors have none."""
+    link: BaseException | None = exc
+    while link is not None and not str(link):
+        link = link.__cause__ or link.__context__
+    return type(exc).__name__ if link is None else f"{type(exc).__name__}: {link}"

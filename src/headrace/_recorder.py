@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Final, Literal
 
 from . import _clock
+from ._checks import check_whole
 from ._types import Ending, Frame, Recording
 
 __all__ = ("Recorder", "Tape", "is_sensitive")
@@ -55,8 +56,7 @@ class Recorder:
 
     def __init__(self, *, max_bytes: int = RING, keep: int = KEPT) -> None:
         for name, value in (("max_bytes", max_bytes), ("keep", keep)):
-            if value < 1:
-                raise ValueError(f"{name} is {value!r}: it must be at least 1")
+            check_whole(name, value, least=1)
         self.max_bytes: int = max_bytes
         self._kept: deque[Recording] = deque(maxlen=keep)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from ._checks import check_number
 from ._types import Attempt
 from .errors import (
     AllProvidersFailedError,
@@ -68,6 +69,9 @@ class FallbackPolicy:
     rules: Mapping[type[Exception], bool] = field(default_factory=dict)
     patience: float = 1.0
     extra: bool = False
+
+    def __post_init__(self) -> None:
+        check_number("patience", self.patience, "a number of seconds, 0 or more", least=0, endless=True)
 
     def leads_on(self, error: Exception) -> bool:
         """Whether another provider is asked after `error`."""

@@ -16,7 +16,9 @@ from typing import Final
 
 import anyio
 
+from ._checks import check_number
 from .commands import chat, doctor, limits, models, replay
+from .commands._ends import quietly
 from .simulator import Exchange, Simulator, faults
 
 __all__ = ("main",)
@@ -49,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.arguments(added)
-    options = parser.parse_args(argv)
-    return COMMANDS[options.command].run(options)
+    return quietly(lambda: COMMANDS[(options := parser.parse_args(argv)).command].run(options))
 
 
 # ---------------------------------------------------------------- sim
@@ -79,6 +80,8 @@ def _sim(options: argparse.Namespace) -> int:
         print("\n".join(faults.describe()))
         return 0
     try:
+        check_number("--pace", options.pace, "a number of seconds, 0 or more", least=0)
+        check_number("--port", options.port, "a number from 0 to 65535", least=0, most=65535)
         chosen = [fault for text in options.fault for fault in faults.parse(text)]
     except ValueError as exc:
         print(f"headrace sim: {exc}", file=sys.stderr)
@@ -95,6 +98,8 @@ def _sim(options: argparse.Namespace) -> int:
         anyio.run(_serve, simulator, backend=options.backend)
     except KeyboardInterrupt:
         pass  # where signals cannot be received (Windows on asyncio), and before the receiver is open
+    except BrokenPipeError:
+        raise
     except OSError as exc:
         print(f"headrace sim: {options.host}:{options.port}: {exc.strerror or exc}", file=sys.stderr)
         return 1
@@ -136,10 +141,7 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
 def _demo(options: argparse.Namespace) -> int:
     from . import demo
 
-    try:
-        return demo.run(backend=options.backend, live=False if options.plain else None)
-    except KeyboardInterrupt:
-        return 130
+    return demo.run(backend=options.backend, live=False if options.plain else None)
 
 
 COMMANDS: Final = {

@@ -19,6 +19,7 @@ from anyio import sleep
 from anyio.lowlevel import checkpoint
 
 from ._budget import Budget
+from ._checks import check_number
 from ._figures import UsageSummary
 from ._prices import Prices
 from ._recorder import Recorder
@@ -515,6 +516,7 @@ class LimitsWatch:
     """See `AIGateway.watch_limits`. Ends when the gateway is closed; holds nothing, so it can be left anywhere."""
 
     def __init__(self, gateway: AIGateway, every: float) -> None:
+        check_number("every", every, "a number of seconds above 0", above=0)
         self._gateway, self._every = gateway, every
         self._last: object = None
 

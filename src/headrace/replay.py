@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from ._checks import check_number
 from ._playback import playback
 from ._types import AIMessage, Deadlines, GenerationConfig, Recording
 from .limits.policy import RateLimitPolicy
@@ -39,6 +40,7 @@ def replay(recording: Recording, *, speed: float = 0.0, provider: type[VendorPro
     Raises:
         ValueError: it is not of a conversation, or of a provider that is not known here.
     """
+    check_number("speed", speed, "a number, 0 or more", least=0)
     if recording.kind == "call":
         raise ValueError(f"the recording is of {recording.request!r}, which is no conversation: see its frames")
     options: VendorOptions = {

@@ -80,3 +80,29 @@ def test_a_proxy_that_cannot_be_is_told_for_each_provider() -> None:
     assert done.returncode == 1
     assert "CallerError: openai: no HTTP client can be made (ValueError)" in line(done.stdout, "openai")
     assert "user:pass" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("named", [(), ("openai", "ollama")])
+def test_an_address_of_the_environment_that_cannot_be_is_a_row_among_others(
+    sim: Mapping[str, str], named: tuple[str, ...]
+) -> None:
+    done = headrace("doctor", *named, OPENAI_API_KEY=KEY, OPENAI_BASE_URL="nonsense", OLLAMA_HOST=sim["ollama"])
+    assert (done.returncode, done.stderr) == (1, "")
+    assert line(done.stdout, "openai").startswith(
+        "  FAIL  openai          openai: the base_url that OPENAI_BASE_URL gives"
+    )
+    assert line(done.stdout, "ollama").startswith("  ok ")
+
+
+def test_the_only_one_may_be_one_that_cannot_be() -> None:
+    done = headrace("doctor", OPENAI_API_KEY=KEY, OPENAI_BASE_URL="nonsense")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert line(done.stdout, "openai").startswith("  FAIL ")
+
+
+@pytest.mark.parametrize("offline", [("--offline",), ()])
+def test_a_key_with_a_line_break_is_told(offline: tuple[str, ...]) -> None:
+    done = headrace("doctor", *offline, OPENAI_API_KEY=f"{KEY}\n{KEY}")
+    assert done.returncode == 1
+    assert line(done.stdout, "openai").startswith("  FAIL  openai")
+    assert "has a line break" in line(done.stdout, "openai")

@@ -41,7 +41,10 @@ def test_one_that_fails_is_told_and_hides_nobody(sim: Mapping[str, str]) -> None
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["opennai"], "there is no provider 'opennai'"), (["--every", "0"], "--every is a number of seconds above 0")],
+    [
+        (["opennai"], "there is no provider 'opennai'"),
+        (["--every", "0"], "--every is 0.0: it must be a number of seconds above 0"),
+    ],
 )
 def test_what_cannot_be_asked_is_exit_code_2(arguments: list[str], words: str) -> None:
     done = headrace("limits", *arguments, OPENAI_API_KEY=KEY)

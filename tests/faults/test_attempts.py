@@ -169,7 +169,7 @@ async def test_a_provider_can_say_it_for_all_its_calls(vendor: str) -> None:
 
 
 async def test_at_least_one_request_is_sent() -> None:
-    with pytest.raises(ValueError, match="max_attempts is 0: a call sends at least 1 request"):
+    with pytest.raises(ValueError, match="max_attempts is 0: it must be a whole number of at least 1"):
         PROVIDERS["openai"]("k", max_attempts=0)
     with pytest.raises(ValueError, match="max_attempts is 0"):
         PROVIDERS["openai"]("k").chat_stream(MESSAGES, GenerationConfig(max_attempts=0))

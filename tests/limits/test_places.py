@@ -124,7 +124,7 @@ async def test_closing_a_ticket_twice_is_nothing() -> None:
 
 
 def test_there_is_at_least_one_slot() -> None:
-    with pytest.raises(ValueError, match="at least one exchange"):
+    with pytest.raises(ValueError, match="max_requests is 0: it must be a whole number of at least 1"):
         Pacer(max_requests=0)
 
 

@@ -100,3 +100,17 @@ def test_without_a_key_nothing_is_warned_of(caplog: pytest.LogCaptureFixture) ->
 def test_a_port_that_cannot_be_is_told_when_the_provider_is_made(port: str) -> None:
     with pytest.raises(ValueError, match="openai: the base_url must begin with http:// or https:// and a host"):
         OpenAIProvider("key-0123456789", base_url=f"https://models.example:{port}/v1")
+
+
+@pytest.mark.parametrize("vendor", PROVIDERS)
+async def test_a_vendors_cookie_is_neither_kept_nor_sent_back(vendor: str) -> None:
+    """Two requests of a session may bear two keys, of two people: nothing of the first may go with the second."""
+    async with Simulator() as sim:
+        cookie = Script(text="x", headers={"set-cookie": "sid=42; Path=/"})
+        sim.play(vendor, cookie, cookie)
+        async with PROVIDERS[vendor]("key-0123456789", base_url=sim.base_url(vendor), model="m") as provider:
+            await provider.generate("Hello")
+            await provider.generate("Hello")
+            assert len(provider._session.client.cookies) == 0
+        assert sim.requests == 2
+        assert not any("cookie" in exchange.headers for exchange in sim.exchanges)

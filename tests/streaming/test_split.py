@@ -192,7 +192,7 @@ async def test_leaving_the_stream_ends_its_parts() -> None:
 
 @pytest.mark.parametrize("options", [{"n": 0}, {"n": 2, "buffer": 0}], ids=["n", "buffer"])
 async def test_less_than_one_is_refused(options: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="it must be at least 1"):
+    with pytest.raises(ValueError, match="of at least 1"):
         Scripted().chat_stream(HI).split(**options)
 
 

@@ -6,15 +6,17 @@ None means *not given*. What a vendor makes of an option is `wire/`'s to know, w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isawaitable, isfunction, ismethod
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 import msgspec
 
 from .. import _schema
 from .._base_errors import OutputValidationError
+from .._checks import check_number, check_whole
 from ._messages import ToolCall, ToolResultPart
 
 __all__ = ("Deadlines", "GenerationConfig", "PromptCache", "Reasoning", "Tool")
@@ -167,8 +169,7 @@ class Deadlines:
             value = getattr(self, name)
             if value is None and name == "total":
                 continue
-            if not isinstance(value, int | float) or not value > 0:
-                raise ValueError(f"deadline {name} is {value!r}: it must be a number of seconds above 0")
+            check_number(f"deadline {name}", value, "a number of seconds above 0", above=0, endless=True)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -199,6 +200,9 @@ class GenerationConfig:
         max_wait: most seconds to wait for a turn before the request is sent; 0 refuses instead of waiting.
         max_attempts: requests that this call may send, in place of the provider's `max_attempts`.
         deadlines: for this call in place of the provider's.
+
+    Raises:
+        ValueError: a number that can be none of these.
     """
 
     model: str | None = None
@@ -222,3 +226,27 @@ class GenerationConfig:
     max_wait: float | None = None
     max_attempts: int | None = None
     deadlines: Deadlines | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in _WHOLE.items():
+            if (value := getattr(self, name)) is not None:
+                check_whole(name, value, least=least)
+        for name, (must, most, endless) in _NUMBERS.items():
+            if (value := getattr(self, name)) is not None:
+                check_number(name, value, must, least=0, most=most, endless=endless)
+
+
+# What a number can be at all. What a vendor takes of that is the vendor's to say: servers have seeds below 0, and
+# top_k=-1 for none.
+_WHOLE: Final[Mapping[str, int | None]] = {
+    "max_tokens": 0,
+    "top_k": None,
+    "seed": None,
+    "priority": None,
+    "max_attempts": 1,
+}
+_NUMBERS: Final[Mapping[str, tuple[str, float, bool]]] = {
+    "temperature": ("a number, 0 or more", math.inf, False),
+    "top_p": ("a number from 0 to 1", 1.0, False),
+    "max_wait": ("a number of seconds, 0 or more", math.inf, True),
+}

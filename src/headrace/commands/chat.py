@@ -8,7 +8,6 @@ nothing more. Knows no vendor's format.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from typing import Final
@@ -35,6 +34,7 @@ exit codes:
   3    the answer was cut; all that came was printed
   4    a rate limit or a quota; the message says when to come back, where the vendor did
   130  Ctrl-C; all that came was printed
+  141  nobody reads on, as behind `| head`
 
 examples:
   headrace chat "What is a headrace?"            the first provider whose key the environment has
@@ -68,11 +68,6 @@ def run(options: argparse.Namespace) -> int:
     try:
         chat = Chat(_who.gateway(options, _named(options.model)), _messages(options.system, prompt), options)
         return anyio.run(chat.main, backend=options.backend)
-    except BrokenPipeError:  # `| head`: nobody reads on; and Python must not complain again at its exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
-    except KeyboardInterrupt:  # before the signal is received, or where it cannot be
-        return 130
     except (RateLimitError, QuotaExceededError) as exc:
         return _fail(_who.described(exc), 4)
     except (CallerError, ValueError) as exc:

@@ -20,11 +20,13 @@ import anyio
 from anyio import create_task_group, move_on_after
 
 from .. import models
+from .._checks import check_number
 from .._version import __version__
 from ..errors import CallerError, HeadraceError, MissingKeyError, NotFoundError, RateLimitError, UnsupportedOptionError
 from ..gateway import AIGateway
 from ..providers._environment import variables_by_provider
-from ..providers._vendor import VendorProvider, environment
+from ..providers._named import make_provider, names
+from ..providers._vendor import UNFIT, VendorProvider, environment
 from ..providers.base import BaseProvider
 from . import _who
 
@@ -70,10 +72,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look; the exit code is as `EPILOG` says."""
+    try:
+        check_number("--timeout", options.timeout, "a number of seconds above 0", above=0)
+    except ValueError as exc:
+        _who.say("doctor", str(exc))
+        return 2
     print(f"headrace {__version__}, {platform.python_implementation()} {platform.python_version()}, {sys.platform}")
     fine = [_optional_parts(), _surroundings()]
     try:
-        gateway = _who.gateway(options, options.provider)
+        gateway, unfit = _gateway(options)
     except MissingKeyError as exc:
         print("\nproviders")
         return _line(False, "nobody is configured", str(exc)) or 1
@@ -81,19 +88,34 @@ def run(options: argparse.Namespace) -> int:
         _who.say("doctor", str(exc))
         return 2
     print("\nproviders")
+    fine += [_line(False, name, text) for name, text in unfit.items()]
     if options.offline:
         fine += [_configured(provider) for provider in gateway._in_order()]
     else:
         visit = Visit(gateway, options.timeout)
-        try:
-            anyio.run(visit.main, backend=options.backend)
-        except KeyboardInterrupt:
-            return 130
+        anyio.run(visit.main, backend=options.backend)
         fine += [_line(works, name, text) for name, (works, text) in visit.found.items()]
     if not options.provider and not options.config:
         others = [name for name, names in variables_by_provider().items() if environment(names) is None]
         _line(None, "not configured", ", ".join(others))
     return 0 if all(fine) else 1
+
+
+def _gateway(options: argparse.Namespace) -> tuple[AIGateway, dict[str, str]]:
+    """Those that can be made; and why the others cannot, such as an address of the environment that is none."""
+    named = list(dict.fromkeys(options.provider))
+    found = named or [name for name, names in variables_by_provider().items() if environment(names) is not None]
+    if options.config or options.base_url or options.key_env or not found:
+        return _who.gateway(options, named), {}
+    if unknown := [name for name in found if name not in names()]:
+        _who.gateway(options, unknown)  # of another package; or there is none, which is told
+    gateway, unfit = AIGateway(), dict[str, str]()
+    for name in found:
+        try:
+            gateway.register_provider(make_provider(name))
+        except (CallerError, ValueError) as exc:
+            unfit[name] = str(exc)
+    return gateway, unfit
 
 
 def _line(works: bool | None, name: str, text: str) -> bool:
@@ -181,6 +203,8 @@ async def _asked(provider: BaseProvider) -> tuple[bool, str]:
 def _configured(provider: BaseProvider) -> bool:
     works = bool(provider.is_available())
     said = "has a key, or needs none" if works else "there is no key that may be sent there"
+    if isinstance(provider, VendorProvider) and provider._is_unfit():
+        works, said = False, UNFIT
     return _line(works, provider.name, f"{_where(provider)}: {said}")
 
 

@@ -17,6 +17,7 @@ import anyio
 from anyio import CancelScope, create_task_group
 
 from .. import _clock
+from .._checks import check_number
 from .._types import GenerationConfig, LimitDimension, RateLimitInfo
 from ..errors import CallerError, HeadraceError, RateLimitError, StreamInterruptedError
 from ..gateway import AIGateway
@@ -66,8 +67,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Show; the exit code is as `EPILOG` says."""
     try:
-        if not options.every > 0:
-            raise CallerError("--every is a number of seconds above 0")
+        check_number("--every", options.every, "a number of seconds above 0", above=0)
         meters = Meters(_who.gateway(options, [one.partition("/")[0] for one in options.model]), options)
     except (CallerError, ValueError) as exc:
         _who.say("limits", str(exc))

@@ -56,10 +56,7 @@ def run(options: argparse.Namespace) -> int:
     except (CallerError, ValueError) as exc:
         _who.say("models", str(exc))
         return 2
-    try:
-        anyio.run(listing.main, backend=options.backend)
-    except KeyboardInterrupt:
-        return 130
+    anyio.run(listing.main, backend=options.backend)
     for name, error in listing.failed.items():
         _who.say("models", f"{name}: {type(error).__name__}: {_who.described(error)}")
     rows = [(model, default) for name in listing.names for model, default in listing.found.get(name, ())]

@@ -7,7 +7,6 @@ The model's words go to standard output, all else to standard error, as in `head
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from datetime import UTC, datetime
 from typing import Final
@@ -39,6 +38,7 @@ exit codes:
   2    the file cannot be read, is no recording, or not one of a conversation
   3    the answer was cut; all that came was printed
   130  Ctrl-C
+  141  nobody reads on, as behind `| head`
 
 examples:
   headrace replay cut.jsonl                 what came, and how it ended
@@ -71,11 +71,8 @@ def run(options: argparse.Namespace) -> int:
         # Limits are told in seconds from their answer: as of then, not of now.
         with _clock.replaced(lambda: recording.sent_at + recording.answered):
             return anyio.run(_play, stream, bool(options.json), backend=options.backend)
-    except BrokenPipeError:  # `| head`; and Python must not complain again at its exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as exc:
         _say(f"{options.file}: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else str(exc))
         return 2

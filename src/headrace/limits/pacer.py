@@ -22,6 +22,7 @@ from anyio import CancelScope, Event, Lock, create_task_group, current_time
 from anyio.abc import TaskGroup
 
 from .. import _clock
+from .._checks import check_whole
 from .._types import RateLimitInfo, Usage
 from ..errors import RateLimitError
 from ._lane import Lane, Ticket, Waiter
@@ -65,8 +66,7 @@ class Pacer:
         key: str = "",
         blind: bool = False,
     ) -> None:
-        if max_requests < 1:
-            raise ValueError(f"max_requests is {max_requests!r}: at least one exchange must be possible")
+        check_whole("max_requests", max_requests, least=1)
         self.policy, self.limit = policy or RateLimitPolicy(), max_requests
         self._name, self._key, self._blind = name, key, blind
         self._member = token_hex(6)

@@ -6,11 +6,11 @@ Plain values. What they do is in `pacer` and `model`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from .._checks import check_number, check_whole
 from .._types import AIMessage, GenerationConfig
 from .cost import MEASURES, Cost
 
@@ -47,15 +47,11 @@ class RateLimitPolicy:
     on_store_failure: Literal["local", "raise"] = "local"
 
     def __post_init__(self) -> None:
-        if not self.max_wait >= 0:
-            raise ValueError(f"max_wait is {self.max_wait!r}: it must be a number of seconds, 0 or more")
-        if self.max_queue < 0:
-            raise ValueError(f"max_queue is {self.max_queue!r}: it must be 0 or more")
-        if not 0 < self.share <= 1:
-            raise ValueError(f"share is {self.share!r}: it must be above 0 and at most 1")
+        check_number("max_wait", self.max_wait, "a number of seconds, 0 or more", least=0, endless=True)
+        check_whole("max_queue", self.max_queue, least=0)
+        check_number("share", self.share, "a number above 0 and at most 1", above=0, most=1)
         for name, limit in (self.limits or {}).items():
-            if not 0 < limit < math.inf:
-                raise ValueError(f"the limit of {name} is {limit!r}: it must be a number above 0")
+            check_number(f"the limit of {name}", limit, "a number above 0", above=0)
             if not any(name.startswith(known) for known in MEASURES):
                 raise ValueError(f"there is no limit called {name!r}: use one of {', '.join(MEASURES)}")
         if self.on_store_failure not in {"local", "raise"}:

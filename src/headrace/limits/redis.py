@@ -23,6 +23,7 @@ from typing import Final
 from anyio import CancelScope, Event, Lock, connect_tcp, connect_unix, current_time, fail_after, move_on_after, sleep
 from anyio.abc import ByteStream
 
+from .._checks import check_number
 from . import _redis_url
 from .store import KEPT, Stored, StoreError
 
@@ -82,8 +83,7 @@ class RedisStore:
     """
 
     def __init__(self, url: str, *, timeout: float = TIMEOUT, ssl_context: ssl.SSLContext | None = None) -> None:
-        if not timeout > 0:
-            raise ValueError(f"timeout is {timeout!r}: it must be a number of seconds above 0")
+        check_number("timeout", timeout, "a number of seconds above 0", above=0)
         self._address, self._timeout, self._tls = _redis_url.parse(url), timeout, None
         if self._address.scheme == "rediss":
             self._tls = ssl_context or ssl.create_default_context()

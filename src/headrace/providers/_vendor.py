@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from .. import _clock, models
 from .._http import Exchange, Refusal, Session, request_id
-from .._recorder import Tape, is_sensitive
+from .._recorder import Tape
 from .._types import (
     AIMessage,
     AIStreamChunk,
@@ -49,20 +49,22 @@ from ..telemetry import Asked, Operation
 from ..wire._codec import Catalog, Codec, Counter, Embedded, Embedder, Encoded, SaidThenFailed
 from . import _files as files
 from ._hosts import LOOPBACK
+from ._mask import Mask, credentials
 from ._prepare import prepared
 from ._watched import Watched
 from .base import BaseProvider, ProviderOptions
 
 __all__ = ("ApiKey", "Plain", "Vendor", "VendorOptions", "VendorProvider", "environment")
 
-ApiKey: TypeAlias = str | Secret | Callable[[], str | Awaitable[str]]
+ApiKey: TypeAlias = str | Secret | Callable[[], str | Secret | Awaitable[str | Secret]]
 
 JSON: Final = "application/json"
 MOST_PAGES: Final = 100  # of a list of models; the longest has three
-logger: Final = logging.getLogger("headrace")
-MASKED_FROM: Final = (
-    8  # characters: what is shorter, such as "EMPTY" for a local server, is no secret but may be a word
+UNFIT: Final = (
+    "the API key is empty, or has a line break or a character that no key has. "
+    "Check how it was read (a trailing newline?)."
 )
+logger: Final = logging.getLogger("headrace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,7 @@ class VendorProvider(BaseProvider):
 
     Raises:
         ValueError: a base URL without http:// or https://, or with credentials, a query or a fragment.
+        TypeError: a key or a header that is no text.
     """
 
     vendor: Vendor
@@ -138,9 +141,15 @@ class VendorProvider(BaseProvider):
         **options: Unpack[ProviderOptions],
     ) -> None:
         super().__init__(**options)
-        self.base_url: str = _checked(base_url or environment(self.vendor.url_env) or self.vendor.base_url, self.name)
+        told = None if base_url else next((name for name in self.vendor.url_env if environment((name,))), None)
+        self.base_url: str = _checked(
+            base_url or environment(self.vendor.url_env) or self.vendor.base_url,
+            f"{self.name}: the base_url" + (f" that {told} gives" if told else ""),
+        )
+        if not (api_key is None or isinstance(api_key, str | Secret) or callable(api_key)):
+            raise TypeError(f"{self.name}: api_key is of type {type(api_key).__name__}: pass a text, or what gives one")
         self._key = Secret(api_key) if isinstance(api_key, str) else api_key
-        self._headers, self._key_hosts = dict(headers or {}), tuple(key_hosts)
+        self._headers, self._key_hosts = _hidden(headers or {}, self.name), tuple(key_hosts)
         if self._key is not None and _is_open(self.base_url):
             logger.warning(
                 "%s: the key and all conversations go to %s unencrypted: use https:// unless that network is yours",
@@ -201,14 +210,15 @@ class VendorProvider(BaseProvider):
             )
             raise MissingKeyError(f"{self.name}: there is no API key: {why}. Pass {type(self).__name__}(api_key=...).")
         if not isinstance(key, Secret):
-            value = key()
-            key = Secret(await value if isawaitable(value) else value)
-        if not key.reveal().isascii() or not key.reveal().isprintable() or not key.reveal().strip():
-            raise MissingKeyError(
-                f"{self.name}: the API key is empty, or has a line break or a character that no key has. "
-                "Check how it was read (a trailing newline?)."
-            )
+            key = await _asked_for(key, self.name)
+        if _is_unfit(key):
+            raise MissingKeyError(f"{self.name}: {UNFIT}")
         return key
+
+    def _is_unfit(self) -> bool:
+        """Whether there is a key that no header can carry, as far as that is known before one is asked for."""
+        key = self._key if self._key is not None else self._environment_key()
+        return isinstance(key, Secret) and _is_unfit(key)
 
     # ---------------------------------------------------------------- one exchange
 
@@ -218,7 +228,8 @@ class VendorProvider(BaseProvider):
     def _request_headers(self, key: Secret | None, more: Mapping[str, str]) -> dict[str, str]:
         vendor = self.vendor
         credential = {vendor.key_header: vendor.key_prefix + key.reveal()} if key is not None else {}
-        return {**lowered(vendor.headers), **lowered(credential), **lowered(more), **lowered(self._headers)}
+        own = {name: value.reveal() for name, value in self._headers.items()}
+        return {**lowered(vendor.headers), **lowered(credential), **lowered(more), **lowered(own)}
 
     async def _model_for(self, config: GenerationConfig) -> str:
         """The model that a call asks: its own, else the provider's. For subclasses that find one."""
@@ -255,16 +266,19 @@ class VendorProvider(BaseProvider):
             strict=self.strict_options,
         )
 
-    async def _open(self, session: Session, encoded: Encoded, *, accept: str, model: str | None = None) -> Exchange:
+    async def _open(
+        self, session: Session, encoded: Encoded, *, accept: str, model: str | None = None
+    ) -> tuple[Exchange, Mask]:
         """
         Send a request, in a task of `session`; the open response, or the vendor's refusal as a typed error. `model` is
-        named by a conversation.
+        named by a conversation. The mask is for the errors of that response.
         """
         _clocks_off()  # asking for a key is not the vendor's doing
         key = await self._current_key()
-        tape = self._tape(encoded, key, accept, model)
+        secrets = [*credentials(self._headers), *([] if key is None else [key])]
+        tape, mask = self._tape(encoded, secrets, accept, model), Mask(secrets)
         try:
-            return await session.open(
+            exchange = await session.open(
                 encoded.method,
                 self._url(encoded.path),
                 headers=self._request_headers(key, encoded.headers),
@@ -273,14 +287,19 @@ class VendorProvider(BaseProvider):
                 tape=tape,
             )
         except Refusal as refusal:
-            raise self._refused(refusal, key) from None
+            error = self._refused(refusal, mask)
+        except HeadraceError as exc:
+            mask.error(exc)
+            raise
+        else:
+            return exchange, mask
+        raise error  # out here, where no context leads to the frames that sent the key
 
-    def _tape(self, encoded: Encoded, key: Secret | None, accept: str, model: str | None) -> Tape | None:
+    def _tape(self, encoded: Encoded, secrets: Sequence[Secret], accept: str, model: str | None) -> Tape | None:
         """For the exchange that is about to be sent; its task finishes it."""
         flight = FLIGHT.get()
         if self.recorder is None or flight is None:
             return None
-        secrets = [value for name, value in self._headers.items() if is_sensitive(name)]
         flight.tape = self.recorder.tape(
             provider=self.name,
             vendor=self._rules,
@@ -288,7 +307,7 @@ class VendorProvider(BaseProvider):
             api=None if model is None else self._api_for(model),
             kind="call" if model is None else "answer" if accept == JSON else "stream",
             request=f"{encoded.method} {encoded.path}",
-            secrets=secrets if key is None else [key.reveal(), *secrets],
+            secrets=[one.reveal() for one in secrets],
         )
         return flight.tape
 
@@ -346,9 +365,11 @@ class VendorProvider(BaseProvider):
         return await session.call(call)
 
     async def _read_json(self, session: Session, encoded: Encoded) -> Plain:
-        async with await self._open(session, encoded, accept=JSON) as exchange:
+        exchange, mask = await self._open(session, encoded, accept=JSON)
+        async with exchange:
             limits = self._parse_rate_limit_headers(exchange.headers)
-            return Plain(await exchange.body(), request_id(exchange.headers), limits)
+            ident = request_id(mask.headers(exchange.headers))
+            return Plain(mask.data(await exchange.body()), ident, limits)
 
     async def _raw_chat_stream(
         self, messages: Sequence[AIMessage], config: GenerationConfig | None = None
@@ -363,37 +384,39 @@ class VendorProvider(BaseProvider):
             lambda config: codec.encode(loaded, config, model=model, stream=stream), loaded, given, model
         )
         session = self._current_session()
-        async with await self._open(
-            session, encoded, accept=codec.stream_type if stream else JSON, model=model
-        ) as exchange:
-            ident = request_id(exchange.headers)
+        exchange, mask = await self._open(session, encoded, accept=codec.stream_type if stream else JSON, model=model)
+        async with exchange:
+            ident = request_id(mask.headers(exchange.headers))
             yield AIStreamChunk(  # noqa: ASYNC119  # the pump closes this generator in the task that ran it
                 "", rate_limit=self._parse_rate_limit_headers(exchange.headers), meta=ChunkMeta(request_id=ident)
             )
-            if not stream:
-                try:
+            try:
+                if not stream:
                     for whole in codec.decode_body(await exchange.body(), request_id=ident):
                         yield whole  # noqa: ASYNC119  # as above
-                except SaidThenFailed as both:
-                    yield both.chunk  # noqa: ASYNC119  # as above
-                    raise both.error from None
+                    return
+                guard, feed = exchange.guard, codec.decoder(request_id=ident).feed
+                async for events in exchange.events:
+                    for event, data in events:
+                        if not data:
+                            continue  # a keep-alive of some servers
+                        try:
+                            chunk = feed(event, data)
+                        except UndecodableEventError as exc:
+                            if guard.at_eof:
+                                raise self._cut_inside_event(exc) from exc
+                            raise
+                        if chunk is not None:
+                            yield chunk  # noqa: ASYNC119  # as above
                 return
-            guard, feed = exchange.guard, codec.decoder(request_id=ident).feed
-            async for events in exchange.events:
-                for event, data in events:
-                    if not data:
-                        continue  # a keep-alive of some servers
-                    try:
-                        chunk = feed(event, data)
-                    except UndecodableEventError as exc:
-                        if guard.at_eof:
-                            raise self._cut_inside_event(exc) from exc
-                        raise
-                    except SaidThenFailed as both:
-                        yield both.chunk  # noqa: ASYNC119  # as above
-                        raise both.error from None
-                    if chunk is not None:
-                        yield chunk  # noqa: ASYNC119  # as above
+            except SaidThenFailed as both:
+                said, error = both.chunk, both.error
+            except ProviderError as exc:
+                mask.error(exc)
+                raise
+            mask.error(error)
+            yield said  # noqa: ASYNC119  # as above
+            raise error
 
     # ---------------------------------------------------------------- beside chat
 
@@ -466,13 +489,10 @@ class VendorProvider(BaseProvider):
             request_id=exc.request_id,
         )
 
-    def _refused(self, refusal: Refusal, key: Secret | None) -> HeadraceError:
+    def _refused(self, refusal: Refusal, mask: Mask) -> HeadraceError:
         """The typed error, with the limits that the refusal's own headers tell. Some proxies quote the key they got."""
         now = _clock.wall()
-        text, secret = refusal.text, "" if key is None else key.reveal()
-        if len(secret) >= MASKED_FROM:
-            text = text.replace(secret, "***")
-        error = self.codec.decode_error(refusal.status, refusal.headers, text, now=now)
+        error = self.codec.decode_error(refusal.status, mask.headers(refusal.headers), mask.text(refusal.text), now=now)
         if isinstance(error, RateLimitError):
             error.rate_limit = self._parse_rate_limit_headers(refusal.headers)
             if error.retry_at is None and error.retry_after is not None:
@@ -484,6 +504,29 @@ def _clocks_off() -> None:
     """The clocks of the task's exchange stand still until its next request is sent."""
     if (flight := FLIGHT.get()) is not None:
         flight.watch.off()
+
+
+async def _asked_for(give: Callable[[], object], name: str) -> Secret:
+    """The key that a callable gives. In a frame of its own, which is gone when something is found wrong with it."""
+    given = give()
+    value = await given if isawaitable(given) else given
+    kind = type(value).__name__
+    if isinstance(value, Secret):
+        return value
+    if isinstance(value, str):
+        return Secret(value)
+    given = value = None  # a traceback's view of the locals would show it
+    raise MissingKeyError(f"{name}: the callable that was given as api_key gave {kind!r}: it must give a text")
+
+
+def _hidden(headers: Mapping[str, object], name: str) -> dict[str, Secret]:
+    """Headers of the caller's, which may hold credentials."""
+    found: dict[str, Secret] = {}
+    for key, value in headers.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name}: in headers=, {key!r} is of type {type(value).__name__}: it must be a text")
+        found[key] = Secret(value)
+    return found
 
 
 def _summed(usages: Sequence[Usage | None]) -> Usage | None:
@@ -503,7 +546,7 @@ def _summed(usages: Sequence[Usage | None]) -> Usage | None:
     return whole
 
 
-def _checked(base_url: str, name: str) -> str:
+def _checked(base_url: str, what: str) -> str:
     """The base URL without a last slash. What is wrong with it is said without showing it: it may hold a password."""
     try:
         url = urlsplit(base_url.strip())
@@ -511,14 +554,17 @@ def _checked(base_url: str, name: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise ValueError(f"{name}: the base_url must begin with http:// or https:// and a host")
+        raise ValueError(f"{what} must begin with http:// or https:// and a host")
     if url.username is not None or url.password is not None:
-        raise ValueError(
-            f"{name}: the base_url has credentials before the host: pass api_key= or headers= in their place"
-        )
+        raise ValueError(f"{what} has credentials before the host: pass api_key= or headers= in their place")
     if url.query or url.fragment:
-        raise ValueError(f"{name}: the base_url ends in a query or fragment, but paths are put behind it: use headers=")
+        raise ValueError(f"{what} ends in a query or fragment, but paths are put behind it: use headers=")
     return url.geturl().rstrip("/")
+
+
+def _is_unfit(key: Secret) -> bool:
+    text = key.reveal()
+    return not (text.isascii() and text.isprintable() and text.strip())
 
 
 def _is_open(base_url: str) -> bool:

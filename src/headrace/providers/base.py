@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import ClassVar, Final, Self, TypedDict, Unpack
 
 from .. import _clock, _units
+from .._checks import check_whole
 from .._http import AsyncClient, Exchange, Refusal, Session, request_id
 from .._recorder import Recorder
 from .._types import (
@@ -122,8 +123,10 @@ class BaseProvider:
         self.model = options.get("model") or self.model
         self.deadlines = options.get("deadlines") or self.deadlines
         self.max_requests = options.get("max_requests", self.max_requests)
+        check_whole("max_requests", self.max_requests, least=1)
         self.limits = options.get("limits") or self.limits
-        self.max_attempts = _counted(options.get("max_attempts", self.max_attempts))
+        self.max_attempts = options.get("max_attempts", self.max_attempts)
+        check_whole("max_attempts", self.max_attempts, least=1)
         self.marker = options.get("marker", self.marker)
         self.strict_options = options.get("strict_options", self.strict_options)
         self.recorder = options.get("recorder")
@@ -268,7 +271,7 @@ class BaseProvider:
             config: options of this call.
         """
         given = config or GenerationConfig()
-        attempts = self.max_attempts if given.max_attempts is None else _counted(given.max_attempts)
+        attempts = self.max_attempts if given.max_attempts is None else given.max_attempts
         return ChatStream(
             Plan(
                 route=lambda _: repeated(self._candidate(messages, given), attempts),
@@ -420,12 +423,6 @@ class BaseProvider:
         Go durations, RFC 3339 and HTTP-dates, too.
         """
         return _units.parse_reset_time(value, now=_clock.wall())
-
-
-def _counted(attempts: int) -> int:
-    if attempts < 1:
-        raise ValueError(f"max_attempts is {attempts!r}: a call sends at least 1 request")
-    return attempts
 
 
 def _not_here(provider: str, what: str, why: str) -> UnsupportedOptionError:

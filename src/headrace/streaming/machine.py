@@ -27,7 +27,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from types import TracebackType
 from typing import Final, Literal
 
 from anyio import ClosedResourceError
@@ -55,6 +54,7 @@ from ..errors import (
     error_told,
 )
 from .assembly import Turn, tool_calls
+from .retold import Retold
 
 __all__ = ("MARKER", "Due", "StreamMachine", "marker_chunk")
 
@@ -92,12 +92,13 @@ class StreamMachine:
         "_left",
         "_meta",
         "_model",
-        "_origin",
         "_proven",
         "_provider",
         "_reasoning",
         "_refusal",
         "_response_format",
+        "_retold",
+        "_retold_cut",
         "_tell_usage",
         "_told",
         "_tools",
@@ -142,7 +143,8 @@ class StreamMachine:
         self._is_whole = False  # whether the error is of all of them
         self._begun = self._proven = self._told = False
         self._left: Literal["cancelled", "closed"] | None = None
-        self._origin: TracebackType | None = None
+        self._retold: Retold[Exception] | None = None
+        self._retold_cut: Retold[StreamInterruptedError] | None = None
         # The record. Delivered chunks are forgotten, their words are not.
         self.pending: deque[AIStreamChunk] = deque()  # not yet delivered
         self._content: list[str] = []
@@ -305,11 +307,15 @@ class StreamMachine:
             exc.request_id = exc.request_id or self._meta.request_id
         if isinstance(exc, RateLimitError):
             self.rate_limit = self.rate_limit or exc.rate_limit
-        self.error, self._origin = exc, exc.__traceback__
+        self._told_as(exc)
         self._end("interrupted" if self._begun else "failed")
         if self._begun:
             self.interruption = StreamInterruptedError(self.partial_content, exc)
             self.interruption.response = self.response
+            self._retold_cut = Retold(self.interruption)
+
+    def _told_as(self, error: Exception) -> None:
+        self.error, self._retold = error, Retold(error)
 
     @property
     def refused(self) -> Exception | None:
@@ -334,7 +340,7 @@ class StreamMachine:
         self.rate_limit = self.finish_reason = None
         self._early.clear()
         self._extra.clear()
-        self.error = self._origin = None
+        self.error = self._retold = None
         self.ended, self.answered, self.received, self.due = False, False, "queued", "first_chunk"
 
     def replace(self, error: Exception | None) -> None:
@@ -342,7 +348,7 @@ class StreamMachine:
         if error is not None and self.refused is not None:
             self._attempts.append(self._attempt())
             self._is_whole = True
-            self.error, self._origin = error, error.__traceback__
+            self._told_as(error)
 
     def _end(self, state: State) -> None:
         self._usage, self._tell_usage = self._last_usage(), None
@@ -365,9 +371,9 @@ class StreamMachine:
             return self.pending.popleft()
         assert self.ended, "take() before there was anything to take"
         if self.received == "failed":
-            assert self.error is not None
+            assert self._retold is not None
             self._told = True
-            raise self.error.with_traceback(self._origin)  # not longer with each repetition
+            raise self._retold.again()
         if self._told:
             raise StopAsyncIteration
         self._told = True
@@ -387,6 +393,11 @@ class StreamMachine:
             self._left = how
         if not self.ended:
             self._end(how)
+
+    def raise_cut(self) -> None:
+        """Raise `interruption`, if there is one."""
+        if self._retold_cut is not None:
+            raise self._retold_cut.again()
 
     @property
     def state(self) -> State:

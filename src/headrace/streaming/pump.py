@@ -29,6 +29,7 @@ from .attempts import Candidate, Place, Route
 from .deadlines import Watch
 from .host import FLIGHT, Flight, Host, Hosted, Patience, struck
 from .machine import MARKER, StreamMachine
+from .retold import without_frames_of
 
 __all__ = ("AHEAD", "Bell", "Plan", "Pump")
 
@@ -137,6 +138,7 @@ class Pump(Hosted):
                 place = await self._place(candidate, patience, place)
                 await self._attempt(candidate, place)
             except Exception as exc:  # noqa: BLE001  # whatever it is, the route says what follows
+                exc.__traceback__ = without_frames_of(exc.__traceback__, __file__)  # they hold the machine
                 machine.fail(exc)
             if (error := machine.refused) is None:
                 return

@@ -15,6 +15,7 @@ from anyio import ClosedResourceError
 from .._types import AIStreamChunk
 from ..errors import StreamInterruptedError
 from .machine import MARKER, marker_chunk
+from .retold import Retold
 
 __all__ = ("Recovery",)
 
@@ -28,7 +29,7 @@ class Recovery:
     def __init__(self, source: AsyncIterable[AIStreamChunk], marker: str = MARKER) -> None:
         self._source, self._marker = aiter(source), marker
         self._content: list[str] = []
-        self._cut: StreamInterruptedError | None = None
+        self._cut: Retold[StreamInterruptedError] | None = None
         self._is_left = False
 
     def __aiter__(self) -> Self:
@@ -36,7 +37,7 @@ class Recovery:
 
     async def __anext__(self) -> AIStreamChunk:
         if self._cut is not None:
-            raise self._cut.with_traceback(None)  # not longer with each repetition
+            raise self._cut.again()
         if self._is_left:
             raise ClosedResourceError
         try:
@@ -45,7 +46,7 @@ class Recovery:
             raise
         except Exception as exc:  # noqa: BLE001  # whatever the source raises is the cut, and is raised in it
             partial = "".join(self._content)
-            self._cut = StreamInterruptedError(partial, exc)
+            self._cut = Retold(StreamInterruptedError(partial, exc))
             return marker_chunk(self._marker, exc, partial)
         if chunk.content and not chunk.is_marker:
             self._content.append(chunk.content)

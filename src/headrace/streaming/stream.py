@@ -14,6 +14,7 @@ from typing import Final, Literal, Self
 from anyio import BusyResourceError, CancelScope, get_cancelled_exc_class
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled, current_token
 
+from .._checks import check_whole
 from .._types import AIResponse, AIStreamChunk, RateLimitInfo, State
 from ..errors import StreamInterruptedError
 from .host import Host, not_open
@@ -187,8 +188,8 @@ class ChatStream:
             raise RuntimeError("the stream has not been read to its end: iterate it, or use `await stream.collect()`")
         if self.state == "failed":
             self._machine.take()
-        if self.state == "interrupted" and self.interruption is not None:
-            raise self.interruption.with_traceback(None)
+        if self.state == "interrupted":
+            self._machine.raise_cut()
 
     def split(self, n: int, *, buffer: int = 64) -> tuple[StreamPart, ...]:
         """
@@ -206,8 +207,7 @@ class ChatStream:
             ValueError: `n` or `buffer` is below 1.
         """
         for name, value in (("n", n), ("buffer", buffer)):
-            if value < 1:
-                raise ValueError(f"{name} is {value!r}: it must be at least 1")
+            check_whole(name, value, least=1)
         if self._busy:
             raise BusyResourceError("splitting")
         self._busy = True  # for good

@@ -1,0 +1,50 @@
+"""
+Numbers that a caller gives: one that cannot be is a ValueError that says which, what it is, and what it must be.
+
+Here, when it is given: a wrong one would come to light as a wait without end, or vanish (JSON has no NaN).
+"""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ("check_number", "check_whole")
+
+
+def check_number(
+    name: str,
+    value: object,
+    must: str,
+    *,
+    above: float = -math.inf,
+    least: float = -math.inf,
+    most: float = math.inf,
+    endless: bool = False,
+) -> None:
+    """
+    Check that `value` is a number within these bounds. True and False are none, nor is NaN.
+
+    Args:
+        name: what it is called.
+        must: what is said that it must be, such as "a number of seconds above 0".
+        endless: whether it may be infinite.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool) or not above < value or not least <= value <= most:
+        raise ValueError(f"{name} is {value!r}: it must be {must}")
+    if not endless and math.isinf(value):
+        raise ValueError(f"{name} is {value!r}: it must be {must}, and finite")
+
+
+def check_whole(name: str, value: object, *, least: int | None = None) -> None:
+    """
+    Check that `value` is an int, of at least `least`. True and False are none.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
+        bound = "" if least is None else f" of at least {least}"
+        raise ValueError(f"{name} is {value!r}: it must be a whole number{bound}")

@@ -1,0 +1,56 @@
+"""
+An error that is told again and again, and holds nobody's frames.
+
+A raised exception collects the frames that it passes, whose locals hold the stream, which holds the exception: such a
+circle waits for the garbage collector, and all the caller's locals with it. So what is raised is a twin, which the
+stream knows only as long as somebody else does. Knows no stream.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Generic, TypeVar
+from weakref import ref
+
+from ..errors import HeadraceError
+
+__all__ = ("Retold", "without_frames_of")
+
+E = TypeVar("E", bound=Exception)
+
+
+class Retold(Generic[E]):
+    """`error` as it is; `again()` to raise it: the same each time, for whoever has kept it."""
+
+    __slots__ = ("_origin", "_twin", "error")
+    error: E
+
+    def __init__(self, error: E) -> None:
+        self.error, self._origin = error, error.__traceback__
+        self._twin: ref[E] | None = None
+
+    def again(self) -> E:
+        """What is to be raised: with the frames in which it arose, and no longer with each repetition."""
+        twin = self._twin() if self._twin is not None else None
+        if twin is None:
+            twin = self.error
+            if isinstance(twin, HeadraceError):  # another may not be what its arguments make
+                twin = _twin(twin)
+                self._twin = ref(twin)
+        return twin.with_traceback(self._origin)
+
+
+def _twin(error: E) -> E:
+    twin = type(error).__new__(type(error), *error.args)
+    twin.args = error.args
+    vars(twin).update(vars(error))
+    twin.__cause__, twin.__context__ = error.__cause__, error.__context__
+    twin.__suppress_context__ = error.__suppress_context__
+    return twin
+
+
+def without_frames_of(traceback: TracebackType | None, file: str) -> TracebackType | None:
+    """The frames below those of `file`, with which the traceback begins."""
+    while traceback is not None and traceback.tb_frame.f_code.co_filename == file:
+        traceback = traceback.tb_next
+    return traceback
