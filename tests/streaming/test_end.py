@@ -316,3 +316,16 @@ async def test_rule_08_a_refusal_is_failed_once_it_was_raised() -> None:
         with pytest.raises(ConnectionFailedError):
             await anext(stream)
         assert stream.state == stream.response.state == "failed"
+
+
+async def test_rule_04_the_interruption_is_the_error_that_is_raised(server: RawServer, make: Make) -> None:
+    async with session(make(server.play(A, Fault.FIN))) as provider:
+        stream = provider.chat_stream(MESSAGES)
+        await drain(stream)
+        seen = stream.interruption
+        with pytest.raises(StreamInterruptedError) as raised:
+            stream.raise_for_interruption()
+        with pytest.raises(StreamInterruptedError) as collected:
+            await stream.collect()
+        assert raised.value is seen
+        assert collected.value is stream.interruption is seen

@@ -86,6 +86,7 @@ class StreamMachine:
         "_attempts",
         "_begun",
         "_content",
+        "_cut",
         "_early",
         "_extra",
         "_is_whole",
@@ -98,7 +99,6 @@ class StreamMachine:
         "_refusal",
         "_response_format",
         "_retold",
-        "_retold_cut",
         "_tell_usage",
         "_told",
         "_tools",
@@ -109,7 +109,6 @@ class StreamMachine:
         "ended",
         "error",
         "finish_reason",
-        "interruption",
         "marker",
         "pending",
         "rate_limit",
@@ -132,7 +131,6 @@ class StreamMachine:
         self.due: Due = "first_chunk"
         self.ended = self.answered = False
         self.error: Exception | None = None
-        self.interruption: StreamInterruptedError | None = None
         self.finish_reason: str | None = None
         self.rate_limit: RateLimitInfo | None = None
         self._provider, self._model = provider, model
@@ -144,7 +142,7 @@ class StreamMachine:
         self._begun = self._proven = self._told = False
         self._left: Literal["cancelled", "closed"] | None = None
         self._retold: Retold[Exception] | None = None
-        self._retold_cut: Retold[StreamInterruptedError] | None = None
+        self._cut: Retold[StreamInterruptedError] | None = None
         # The record. Delivered chunks are forgotten, their words are not.
         self.pending: deque[AIStreamChunk] = deque()  # not yet delivered
         self._content: list[str] = []
@@ -310,9 +308,9 @@ class StreamMachine:
         self._told_as(exc)
         self._end("interrupted" if self._begun else "failed")
         if self._begun:
-            self.interruption = StreamInterruptedError(self.partial_content, exc)
-            self.interruption.response = self.response
-            self._retold_cut = Retold(self.interruption)
+            cut = StreamInterruptedError(self.partial_content, exc)
+            cut.response = self.response
+            self._cut = Retold(cut)
 
     def _told_as(self, error: Exception) -> None:
         self.error, self._retold = error, Retold(error)
@@ -396,8 +394,13 @@ class StreamMachine:
 
     def raise_cut(self) -> None:
         """Raise `interruption`, if there is one."""
-        if self._retold_cut is not None:
-            raise self._retold_cut.again()
+        if self._cut is not None:
+            raise self._cut.again()
+
+    @property
+    def interruption(self) -> StreamInterruptedError | None:
+        """The cut after content had come, as it is raised."""
+        return None if self._cut is None else self._cut.shown()
 
     @property
     def state(self) -> State:

@@ -20,24 +20,30 @@ E = TypeVar("E", bound=Exception)
 
 
 class Retold(Generic[E]):
-    """`error` as it is; `again()` to raise it: the same each time, for whoever has kept it."""
+    """`error` as it is; `shown()` and `again()` give it to others: the same each time, for whoever has kept it."""
 
     __slots__ = ("_origin", "_twin", "error")
     error: E
 
     def __init__(self, error: E) -> None:
         self.error, self._origin = error, error.__traceback__
+        if isinstance(error, HeadraceError) and not hasattr(error, "__notes__"):
+            error.__notes__ = []  # shared with the twins: a note that is added to one is on all
         self._twin: ref[E] | None = None
 
     def again(self) -> E:
         """What is to be raised: with the frames in which it arose, and no longer with each repetition."""
+        return self.shown().with_traceback(self._origin)
+
+    def shown(self) -> E:
+        """What was raised, or will be."""
         twin = self._twin() if self._twin is not None else None
         if twin is None:
             twin = self.error
             if isinstance(twin, HeadraceError):  # another may not be what its arguments make
                 twin = _twin(twin)
                 self._twin = ref(twin)
-        return twin.with_traceback(self._origin)
+        return twin
 
 
 def _twin(error: E) -> E:
