@@ -142,7 +142,7 @@ RULES: Final = (
         frozenset({503, 529}),
         _words("server_is_overloaded overloaded overloaded_error engine_overloaded_error service_unavailable")
         | {"the service is currently unavailable"},
-        _wording(r"overloaded", r"currently unavailable"),
+        _wording(r"overloaded", r"over.capacity", r"currently unavailable"),
         frozenset({None, 500}),
     ),
     Rule(

@@ -27,6 +27,7 @@ from .._types import (
 )
 from ..errors import UnsupportedOptionError
 from ._history import History
+from ._openai_messages import CUSTOM
 from ._openai_parts import JSONObject, audio, breakpoint_of, unsupported, url
 from ._responses_items import FRAMES
 from ._shared import as_text
@@ -168,7 +169,7 @@ class Items:
     def _known(self, message: AIMessage) -> Iterator[Part]:
         """The parts that may go to this server; what its other format left is as good as another vendor's."""
         for part in self._history.own(message):
-            if not isinstance(part, VendorPart) or "type" in part.data:
+            if not isinstance(part, VendorPart) or part.data.get("type", CUSTOM) != CUSTOM:
                 yield part
             elif part.shared is not None:
                 yield part.shared
