@@ -108,7 +108,7 @@ def test_a_turn_with_everything_goes_back_as_its_items_in_their_order(response: 
             "encrypted_content": "gAAA",
         },
         {"role": "assistant", "content": "Wait.", "phase": "commentary"},
-        {"type": "web_search_call", "action": {"type": "search", "query": "q"}},
+        {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}},
         {
             "type": "image_generation_call",
             "id": "ig_1",

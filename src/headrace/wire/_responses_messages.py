@@ -34,8 +34,12 @@ from ._shared import as_text
 
 __all__ = ("Items",)
 
-_IDS: Final = frozenset({"id", "status"})
-_WITHOUT_IDS: Final = frozenset({"reasoning", "web_search_call", "custom_tool_call"})
+# What of an item is left out, by its type. A search without its status would be refused.
+_LEFT: Final[Mapping[str, frozenset[str]]] = {
+    "reasoning": frozenset({"id", "status"}),
+    "web_search_call": frozenset({"id"}),
+    "custom_tool_call": frozenset({"id", "status"}),
+}
 _OUTPUTS: Final[Mapping[str, str]] = {"custom_tool_call": "custom_tool_call_output"}  # calls that a caller answers
 
 
@@ -183,7 +187,7 @@ class Items:
                 kind = as_text(data.get("type")) or ""
                 if kind in _OUTPUTS:
                     self._outputs[as_text(data.get("call_id")) or ""] = _OUTPUTS[kind]
-                left = _IDS if kind in _WITHOUT_IDS else frozenset[str]()
+                left = _LEFT.get(kind, frozenset())
                 return {key: value for key, value in data.items() if key not in left and not _is_empty(key, value)}
             case ToolCall():
                 # Without arguments the model said "", and the format wants JSON.
