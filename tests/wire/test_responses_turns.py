@@ -128,6 +128,28 @@ def test_a_turn_with_everything_goes_back_as_its_items_in_their_order(response: 
     assert (response.reasoning, response.content) == ("let me see", "Wait.It is.")
 
 
+def test_a_call_that_runs_beside_others_goes_back_so() -> None:
+    call = (
+        '{"type":"function_call","call_id":"c1","name":"f","arguments":"{}","async":true,"caller":{"type":"program"}}'
+    )
+    response = heard(CODEC, f'{{"type":"response.output_item.done","output_index":0,"item":{call}}}')
+    assert sent(CODEC, USER, response.to_message())[0]["input"][1] == {
+        "type": "function_call",
+        "call_id": "c1",
+        "name": "f",
+        "arguments": "{}",
+        "async": True,
+        "caller": {"type": "program"},
+    }
+
+
+def test_what_chat_completions_left_of_a_custom_call_is_told_and_left_out() -> None:
+    part = VendorPart("openai", {"id": "c1", "type": "custom", "custom": {"name": "sql", "input": "SELECT 1"}})
+    body, encoded = sent(CODEC, USER, AIMessage("assistant", [part, TextPart("Hi")]))
+    assert body["input"][1:] == [{"role": "assistant", "content": "Hi"}]
+    assert encoded.dropped == ("openai: what the Responses API has no item for (id, type, custom): left out",)
+
+
 def test_an_answer_that_comes_with_the_last_event_alone_keeps_words_and_items_in_order() -> None:
     kinds = [type(part).__name__ for part in ended().parts]
     assert kinds == [
