@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeGuard
 
 from .._units import lowered, parse_duration, parse_number, parse_reset_time, parse_retry_after
 from ..errors import (
@@ -70,7 +70,7 @@ RULES: Final = (
         _words(
             "insufficient_quota billing_hard_limit_reached credit_balance_exhausted organization_spend_limit_exceeded"
             " project_spend_limit_exceeded organization_usage_limit_exceeded"
-            " exceeded_current_quota_error insufficient_balance arrearage"
+            " exceeded_current_quota_error insufficient_balance arrearage usage_limit_reached usage_not_included"
             " 1113 1308 1309 1310 1311 1312 1313 1314 1315 1316 1317 1318 1319 1320 1321"  # Z.ai: balance and plans
         ),
         _wording(
@@ -203,6 +203,7 @@ class _Told:
     codes: frozenset[str] = frozenset()
     status: int | None = None
     headers: Mapping[str, str] | None = None
+    wait: float | None = None
     is_google: bool = False
 
 
@@ -236,6 +237,7 @@ def _read(body: str) -> tuple[_Told, bool]:
     if metadata.get("reasons") or metadata.get("flagged_input"):  # OpenRouter's 403 of this kind is not about the key
         said.append("moderation")
     names = [name for name in said if not name.isdigit()]
+    waits = (level.get(key) for level in (error, outer, metadata) for key in _WAITS)
     numbers = [as_text(level.get(key)) for level in (error, outer) for key in ("status_code", "code")]
     return _Told(
         words=error_text(text),
@@ -243,11 +245,18 @@ def _read(body: str) -> tuple[_Told, bool]:
         codes=frozenset(name.lower() for name in said),
         status=next((int(number) for number in numbers if number and _STATUS.fullmatch(number)), None),
         headers=_text_map(metadata.get("headers")),
+        wait=next(filter(_is_wait, waits), None),
         is_google=_gemini_errors.is_status(error),
     ), found
 
 
+def _is_wait(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LONGEST
+
+
 _STATUS: Final = re.compile("[45][0-9][0-9]")
+_WAITS: Final = ("resets_in_seconds", "retry_after", "retry_after_seconds", "estimated_time")  # seconds, in a body
+_LONGEST: Final = 10**7  # of them: some months
 _NO_CODES: Final = frozenset({"about:blank", "None"})  # RFC 9457's, LiteLLM's
 
 
@@ -353,7 +362,9 @@ def _rate_facts(told: _Told, headers: Mapping[str, str], now: float | None) -> t
 
 
 def _wait(told: _Told, headers: Mapping[str, str], rate: RateFacts, now: float) -> float | None:
-    """Seconds until the same request may succeed, where no retry-after says: by the words, else by a reset."""
+    """Seconds until the same request may succeed, where no retry-after says: by the body, else by a reset."""
+    if told.wait is not None:
+        return float(told.wait)
     if (said := _WAIT_WORDS.search(told.words)) is not None:
         number = said[1].rstrip(".")
         wait = parse_duration(number) if parse_number(number) is None else parse_number(number)
