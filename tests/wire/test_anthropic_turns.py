@@ -101,13 +101,14 @@ def test_a_compaction_goes_back_with_its_summary(content: str) -> None:
         f'{{"type":"content_block_start","index":0,"content_block":{{"type":"compaction","content":{content}}}}}',
         '{"type":"content_block_delta","index":0,"delta":{"type":"compaction_delta","content":"They met.",'
         '"encrypted_content":"b64"}}',
+        '{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"c2ln"}}',
         '{"type":"content_block_stop","index":0}',
         '{"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}}',
         '{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"Hi"}}',
         '{"type":"content_block_stop","index":1}',
     )
     assert sent(CODEC, USER, response.to_message())[0]["messages"][1]["content"] == [
-        {"type": "compaction", "content": "They met.", "encrypted_content": "b64"},
+        {"type": "compaction", "content": "They met.", "encrypted_content": "b64", "signature": "c2ln"},
         {"type": "text", "text": "Hi"},
     ]
 

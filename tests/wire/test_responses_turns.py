@@ -33,7 +33,10 @@ REASONING = (
     '"summary":[{"type":"summary_text","text":"let me see"}],"encrypted_content":"gAAA"}'
 )
 SEARCH = '{"type":"web_search_call","id":"ws_1","status":"completed","action":{"type":"search","query":"q"}}'
-IMAGE = '{"type":"image_generation_call","id":"ig_1","status":"completed","result":"AQ==","output_format":"png"}'
+IMAGE = (
+    '{"type":"image_generation_call","id":"ig_1","status":"completed","result":"AQ==","output_format":"png",'
+    '"created_by":"user_1"}'
+)
 CITED = '{"type":"url_citation","url":"u","title":"T","start_index":3,"end_index":6}'
 CALL = (
     '{"type":"function_call","id":"fc_1","status":"completed","call_id":"call_1","name":"f","namespace":"n",'

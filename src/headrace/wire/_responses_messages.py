@@ -35,10 +35,11 @@ from ._shared import as_text
 __all__ = ("Items",)
 
 # What of an item is left out, by its type. A search without its status would be refused.
+_OUTPUT_ONLY: Final = frozenset({"created_by"})  # a field that no item of a request has
 _LEFT: Final[Mapping[str, frozenset[str]]] = {
-    "reasoning": frozenset({"id", "status"}),
-    "web_search_call": frozenset({"id"}),
-    "custom_tool_call": frozenset({"id", "status"}),
+    "reasoning": _OUTPUT_ONLY | {"id", "status"},
+    "web_search_call": _OUTPUT_ONLY | {"id"},
+    "custom_tool_call": _OUTPUT_ONLY | {"id", "status"},
 }
 _OUTPUTS: Final[Mapping[str, str]] = {"custom_tool_call": "custom_tool_call_output"}  # calls that a caller answers
 
@@ -187,7 +188,7 @@ class Items:
                 kind = as_text(data.get("type")) or ""
                 if kind in _OUTPUTS:
                     self._outputs[as_text(data.get("call_id")) or ""] = _OUTPUTS[kind]
-                left = _LEFT.get(kind, frozenset())
+                left = _LEFT.get(kind, _OUTPUT_ONLY)
                 return {key: value for key, value in data.items() if key not in left and not _is_empty(key, value)}
             case ToolCall():
                 # Without arguments the model said "", and the format wants JSON.

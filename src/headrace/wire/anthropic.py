@@ -156,7 +156,7 @@ class _Own:
         self.block, self.input = block, list[str]()
 
     def set(self, delta: Mapping[str, object]) -> None:
-        """The summary of a compaction, which comes at once."""
+        """The summary of a compaction, which comes at once, or its signature."""
         self.block = {**self.block, **{name: value for name, value in delta.items() if name != "type"}}
 
     def whole(self) -> Mapping[str, object] | None:
@@ -231,7 +231,7 @@ class _Decoder:
         found = as_map(decode_object(data)["delta"])
         if isinstance(block, _Own) and delta.partial_json:
             block.input.append(delta.partial_json)
-        if isinstance(block, _Own) and delta.type == "compaction_delta":
+        if isinstance(block, _Own) and delta.type in {"compaction_delta", "signature_delta"}:
             block.set(found)
         if isinstance(block, _Thinking) and isinstance(signature := found.get("signature"), str):
             block.signature = signature
