@@ -413,6 +413,16 @@ def test_a_whole_answer_may_be_an_array_of_events() -> None:
     assert chunk.meta.raw_response == json.loads(body)
 
 
+def test_an_array_that_ends_with_an_error_keeps_its_words() -> None:
+    error = '{"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}'
+    body = f"[{event({'text': 'a'}, {'functionCall': {'name': 'f'}})},{event({'text': 'b'})},{error}]"
+    with pytest.raises(SaidThenFailed, match="overloaded") as caught:
+        CODEC.decode_body(body.encode())
+    chunk = caught.value.chunk
+    assert (chunk.content, chunk.finish_reason) == ("ab", None)
+    assert [call.name for call in chunk.tool_calls] == ["f"]
+
+
 @pytest.mark.parametrize(
     ("body", "kind"),
     [

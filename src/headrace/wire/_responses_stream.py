@@ -17,7 +17,7 @@ import msgspec
 
 from .._types import AIStreamChunk, ChunkMeta, ResponsePart, TextPart, ToolCallDelta, Usage
 from ..errors import ProviderError
-from ._codec import SaidThenFailed, undecodable
+from ._codec import SaidThenFailed, joined, undecodable
 from ._openai_errors import has_error
 from ._openai_parts import citation
 from ._responses_calls import Calls
@@ -255,7 +255,7 @@ class ResponsesDecoder:
 
     def end(self, response: Response, status: str, rest: Sequence[AIStreamChunk]) -> AIStreamChunk:
         """The chunk for an answer that ended with this status, with the `rest` of it."""
-        chunk = _joined(rest)
+        chunk = joined(rest)
         chunk.usage = _usage(response.usage) if response.usage else None
         if status == "failed":
             failure = self._error({"error": response.error or {"message": "the response failed"}})
@@ -299,25 +299,6 @@ class ResponsesDecoder:
 
     def _error(self, value: object, data: str = "") -> ProviderError:
         return event_error(self._provider, value, data, request_id=self._request_id)
-
-
-def _joined(chunks: Sequence[AIStreamChunk]) -> AIStreamChunk:
-    """What one event brings is one chunk. Where it brings parts, they tell the place of the words as well."""
-    has_parts = any(chunk.parts for chunk in chunks)
-    return AIStreamChunk(
-        "".join(chunk.content for chunk in chunks),
-        reasoning="".join(chunk.reasoning for chunk in chunks),
-        refusal="".join(chunk.refusal for chunk in chunks),
-        tool_calls=tuple(call for chunk in chunks for call in chunk.tool_calls),
-        parts=tuple(part for chunk in chunks for part in _placed(chunk)) if has_parts else (),
-        extra=tuple(item for chunk in chunks for item in chunk.extra),
-    )
-
-
-def _placed(chunk: AIStreamChunk) -> tuple[ResponsePart, ...]:
-    if not chunk.content or TextPart(chunk.content) in chunk.parts:
-        return chunk.parts
-    return (TextPart(chunk.content), *chunk.parts)
 
 
 def _of_call(piece: ToolCallDelta | None) -> AIStreamChunk | None:

@@ -29,7 +29,7 @@ from .._types import (
 )
 from ..errors import ProviderError
 from . import _gemini_request
-from ._codec import Encoded, SaidThenFailed, undecodable
+from ._codec import Encoded, SaidThenFailed, joined, undecodable
 from ._gemini_args import PartialArgs
 from ._gemini_errors import typed_error
 from ._gemini_events import (
@@ -103,6 +103,12 @@ class GeminiCodec:
                 raise ValueError("it holds neither candidates nor a block")
         except MALFORMED as exc:
             raise undecodable(PROVIDER, body.decode("utf-8", "replace"), exc, request_id=request_id) from exc
+        except ProviderError as exc:
+            if not chunks:
+                raise
+            chunk = joined(chunks)  # an array whose last one is an error
+            chunk.usage, chunk.meta = decoder.usage(), ChunkMeta(decoder.model, decoder.request_id)
+            raise SaidThenFailed(chunk, exc) from None
         last = chunks[-1]
         last.is_final, last.usage = True, decoder.usage()
         last.meta = ChunkMeta(decoder.model, decoder.request_id, decoder.raw_finish_reason, load(body))
