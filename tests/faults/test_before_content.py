@@ -139,7 +139,7 @@ BEFORE: Final = {
         reused=True,
     ),
     "500": refused(500, ServerError, retryable=True),
-    "503": refused(503, {"anthropic": ServerError, REST: OverloadedError}, retryable=True, wait=NONE_OF_GEMINI),
+    "503": refused(503, OverloadedError, retryable=True, wait=NONE_OF_GEMINI),
     "529": refused(529, OverloadedError, retryable=True, wait=NONE_OF_GEMINI),
     "429-cut": refused(429, RateLimitError, retryable=True, wait=NONE_OF_GEMINI, body="cut"),
     "500-reset": refused(500, ServerError, retryable=True, body="reset"),

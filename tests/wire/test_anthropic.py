@@ -107,7 +107,8 @@ def test_done_of_a_gateway_is_final_and_after_the_stop_it_is_nothing() -> None:
         ("tool_use", "tool_calls"),
         ("refusal", "refusal"),
         ("pause_turn", "pause"),
-        ("compaction", "compaction"),
+        ("compaction", "pause"),
+        ("a_new_reason", "a_new_reason"),
     ],
 )
 def test_stop_reasons(word: str, reason: str) -> None:
@@ -119,6 +120,31 @@ def test_what_else_the_ending_says_is_handed_on() -> None:
     said = '{"stop_reason":"refusal","stop_sequence":null,"stop_details":{"type":"refusal","category":"bio"}}'
     final = feed(START, f'{{"type":"message_delta","delta":{said},"usage":{{}}}}', STOP)[-1]
     assert final.extra == ({"type": "message_delta", "stop_details": {"type": "refusal", "category": "bio"}},)
+
+
+def test_what_was_taken_out_of_the_context_is_handed_on() -> None:
+    edits = '{"applied_edits":[{"type":"clear_tool_uses_20250919","cleared_tool_uses":3}]}'
+    said = f'{{"type":"message_delta","delta":{{"stop_reason":"end_turn"}},"context_management":{edits},"usage":{{}}}}'
+    final = feed(START, said, STOP)[-1]
+    assert final.extra == ({"type": "message_delta", "context_management": json.loads(edits)},)
+    body = f'{{"content":[],"stop_reason":"end_turn","container":{{"id":"c_1"}},"context_management":{edits}}}'
+    whole = CODEC.decode_body(body.encode())[-1]
+    assert whole.extra == (
+        {"type": "message_delta", "container": {"id": "c_1"}, "context_management": json.loads(edits)},
+    )
+
+
+def test_what_is_billed_beside_the_totals_is_counted() -> None:
+    entry = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+    iterations = [
+        {"type": "compaction", "input_tokens": 100, "output_tokens": 7, **entry},
+        {"type": "message", "input_tokens": 5, "output_tokens": 9, **entry},
+        {"type": "advisor_message", "input_tokens": 30, "output_tokens": 4, **entry},
+    ]
+    final = feed(START, ending("end_turn", output_tokens=9, iterations=iterations), STOP)[-1]
+    told = final.usage
+    assert (told["prompt_tokens"], told["completion_tokens"], told["total_tokens"]) == (10 + 130, 9 + 11, 160)
+    assert told["raw"]["output_tokens"] == 9
 
 
 def test_usage_counts_all_input_and_is_reported_once_the_stop_reason_came() -> None:
@@ -177,6 +203,26 @@ def test_tool_calls_are_numbered_and_end_with_their_block() -> None:
         ToolCallDelta(3, arguments='{"y":2}'),
         ToolCallDelta(3, ended=True),
     ]
+
+
+def test_a_call_of_the_vendors_tool_that_was_cut_by_a_limit_does_not_break_the_answer() -> None:
+    chunks = feed(
+        START,
+        block(0, type="server_tool_use", id="srv", name="web_search", input={}),
+        delta(0, type="input_json_delta", partial_json='{"query": "sol'),
+        stop(0),
+        ending("max_tokens"),
+        STOP,
+    )
+    assert chunks[2].extra == ({"type": "input_json_delta", "index": 0, "partial_json": '{"query": "sol'},)
+    assert chunks[3] is None, "nobody would take it back"
+    assert chunks[-1].finish_reason == "length"
+
+
+def test_a_document_that_is_named_by_its_source_is_cited() -> None:
+    found = {"type": "search_result_location", "source": "https://docs.test/a", "title": "A", "cited_text": "so"}
+    (chunk,) = feed(delta(0, type="citations_delta", citation=found))
+    assert chunk.parts == (Citation("https://docs.test/a", "A", "so", raw=found),)
 
 
 @pytest.mark.parametrize(

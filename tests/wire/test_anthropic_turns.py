@@ -94,6 +94,46 @@ def test_a_turn_with_everything_goes_back_as_it_came() -> None:
     )
 
 
+@pytest.mark.parametrize("content", ["null", '""'])
+def test_a_compaction_goes_back_with_its_summary(content: str) -> None:
+    response = heard(
+        CODEC,
+        f'{{"type":"content_block_start","index":0,"content_block":{{"type":"compaction","content":{content}}}}}',
+        '{"type":"content_block_delta","index":0,"delta":{"type":"compaction_delta","content":"They met.",'
+        '"encrypted_content":"b64"}}',
+        '{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"c2ln"}}',
+        '{"type":"content_block_stop","index":0}',
+        '{"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}}',
+        '{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"Hi"}}',
+        '{"type":"content_block_stop","index":1}',
+    )
+    assert sent(CODEC, USER, response.to_message())[0]["messages"][1]["content"] == [
+        {"type": "compaction", "content": "They met.", "encrypted_content": "b64", "signature": "c2ln"},
+        {"type": "text", "text": "Hi"},
+    ]
+
+
+def test_a_call_that_code_made_goes_back_with_its_caller() -> None:
+    caller = {"type": "code_execution_20250825", "tool_id": "srv_1"}
+    response = heard(
+        CODEC,
+        '{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"toolu_1","name":"f",'
+        '"input":{},"caller":{"type":"code_execution_20250825","tool_id":"srv_1"},"toolset_name":"t"}}',
+        '{"type":"content_block_stop","index":0}',
+        '{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"toolu_2","name":"g",'
+        '"input":{},"caller":{"type":"direct"}}}',
+        '{"type":"content_block_stop","index":1}',
+    )
+    assert [call.id for call in response.tool_calls] == ["toolu_1", "toolu_2"]
+    assert response.extra == ({"type": "tool_use", "index": 0, "id": "toolu_1", "caller": caller, "toolset_name": "t"},)
+    body, encoded = sent(CODEC, USER, response.to_message())
+    assert body["messages"][1]["content"] == [
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}, "caller": caller, "toolset_name": "t"},
+        {"type": "tool_use", "id": "toolu_2", "name": "g", "input": {}},
+    ]
+    assert encoded.dropped == ()
+
+
 def test_thinking_that_was_cut_does_not_go_back() -> None:
     response = heard(CODEC, *STREAM[:4])
     body, encoded = sent(CODEC, USER, response.to_message(), USER)

@@ -112,6 +112,11 @@ def test_events_around_json_without_framing_still_come() -> None:
     assert found == [("a", "1"), ("message", '{"error":{"code":1}}'), ("message", "2")]
 
 
+def test_each_of_an_array_without_framing_is_an_event() -> None:
+    body = b'data: 1\n\n[{\n  "error": {"code": 499}\n}\n,\n{"b": 2}]\n'
+    assert told(body) == [("message", "1"), ("message", '{"error":{"code":499}}'), ("message", '{"b":2}')]
+
+
 def test_an_error_line_is_an_error_event() -> None:
     assert told(b'data: 1\n\nerror: {"detail":"no"}\n\n') == [("message", "1"), ("error", '{"detail":"no"}')]
 

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from headrace import errors
 from headrace._types import AIStreamChunk, ToolCallDelta
 from headrace.streaming.machine import StreamMachine
+from headrace.wire._codec import SaidThenFailed
 from headrace.wire.gemini import GeminiCodec
 
 from .strategies import EXPECTED, json_values, outcome
@@ -181,6 +182,14 @@ def test_a_blocked_prompt_is_finished_by_the_filter() -> None:
     assert chunk.extra == ({"promptFeedback": {"blockReason": "JAILBREAK", "safetyRatings": []}},)
 
 
+@pytest.mark.parametrize("candidate", [{"index": 0}, {"index": 0, "finishReason": "SAFETY"}], ids=["empty", "ended"])
+def test_a_blocked_prompt_may_have_a_candidate(candidate: dict[str, object]) -> None:
+    feedback = {"blockReason": "PROHIBITED_CONTENT"}
+    (chunk,) = feed(json.dumps({"candidates": [candidate], "promptFeedback": feedback}))
+    assert (chunk.finish_reason, chunk.meta.raw_finish_reason) == ("content_filter", "PROHIBITED_CONTENT")
+    assert chunk.extra == ({"promptFeedback": feedback},)
+
+
 def test_a_filtered_answer_says_by_what() -> None:
     chunk = feed(event(finishReason="SAFETY", finishMessage="no", safetyRatings=[{"blocked": True}]))[0]
     assert chunk.extra == ({"finishMessage": "no"}, {"safetyRatings": [{"blocked": True}]})
@@ -255,6 +264,23 @@ def test_a_call_in_pieces_is_joined() -> None:
         ToolCallDelta(0, arguments='{"place":{"name":"Rome"},"days":[1,{"n":true}],"odd key":null}', ended=True),
     ]
     assert whole.tool_calls == (ToolCallDelta(1, "", "g", "", ended=True),)
+
+
+def test_the_last_piece_of_a_call_may_repeat_its_name_and_id() -> None:
+    first = {"partialArgs": [{"jsonPath": "$.a", "boolValue": True}], "willContinue": True}
+    chunks = feed(
+        event({"functionCall": {"name": "f", "id": "c1", **first}}),
+        event({"functionCall": {"name": "f", "id": "c1"}}),
+        event({"functionCall": {"name": "f", "id": "c2", **first}}),
+        event({"functionCall": {"name": "f", "id": "c3"}}),
+    )
+    assert [call for chunk in chunks for call in chunk.tool_calls] == [
+        ToolCallDelta(0, "c1", "f"),
+        ToolCallDelta(0, arguments='{"a":true}', ended=True),
+        ToolCallDelta(1, "c2", "f"),
+        ToolCallDelta(1, arguments='{"a":true'),
+        ToolCallDelta(2, "c3", "f", "", ended=True),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -336,10 +362,20 @@ def test_errors_in_mid_stream_are_typed(data: str, kind: type[Exception], code: 
     assert (caught.value.code, caught.value.request_id, caught.value.status) == (code, "req_1", 200)
 
 
-def test_an_error_beside_words_is_an_error() -> None:
-    data = '{"candidates":[{"content":{"parts":[{"text":"a"}]}}],"error":{"code":500}}'
-    with pytest.raises(errors.ServerError):
-        feed('{"modelVersion":"gemini-x"}', data)
+@pytest.mark.parametrize("word", ["", "STOP"], ids=["no reason", "a reason"])
+def test_an_error_beside_words_loses_neither_words_nor_usage_and_proves_no_end(word: str) -> None:
+    data = {
+        **json.loads(event({"text": "b"}, finishReason=word)),
+        "usageMetadata": {"promptTokenCount": 5},
+        "error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"},
+    }
+    decoder = CODEC.decoder()
+    decoder.feed("message", event({"text": "a"}))
+    with pytest.raises(SaidThenFailed) as caught:
+        decoder.feed("message", json.dumps(data))
+    chunk = caught.value.chunk
+    assert (chunk.content, chunk.finish_reason, chunk.usage["prompt_tokens"]) == ("b", None, 5)
+    assert isinstance(caught.value.error, errors.OverloadedError)
 
 
 @given(json_values)
@@ -375,6 +411,16 @@ def test_a_whole_answer_may_be_an_array_of_events() -> None:
     chunk = merged(CODEC.decode_body(body.encode()))
     assert (chunk.content, chunk.finish_reason) == ("Hi", "stop")
     assert chunk.meta.raw_response == json.loads(body)
+
+
+def test_an_array_that_ends_with_an_error_keeps_its_words() -> None:
+    error = '{"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}'
+    body = f"[{event({'text': 'a'}, {'functionCall': {'name': 'f'}})},{event({'text': 'b'})},{error}]"
+    with pytest.raises(SaidThenFailed, match="overloaded") as caught:
+        CODEC.decode_body(body.encode())
+    chunk = caught.value.chunk
+    assert (chunk.content, chunk.finish_reason) == ("ab", None)
+    assert [call.name for call in chunk.tool_calls] == ["f"]
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,14 @@ def test_an_error_beside_words_comes_after_them() -> None:
     assert type(caught.value.error) is OverloadedError
 
 
+def test_usage_beside_an_error_is_not_lost_and_proves_no_end() -> None:
+    with pytest.raises(SaidThenFailed) as caught:
+        CODEC.decoder().feed("message", f'{{"error":"crashed",{DONE[1:]}')
+    chunk = caught.value.chunk
+    assert chunk.usage is not None and chunk.usage["prompt_tokens"] == 26
+    assert (chunk.finish_reason, chunk.is_final) == (None, False)
+
+
 def test_an_error_after_the_proof_is_an_error() -> None:
     decoder = CODEC.decoder()
     assert decoder.feed("message", DONE) is not None

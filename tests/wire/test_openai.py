@@ -70,6 +70,9 @@ def test_a_stream_in_its_usual_form() -> None:
         ('{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}', "ab", "", ""),
         ('{"content":[{"type":"thinking","thinking":[{"type":"text","text":"t"}],"closed":true}]}', "", "t", ""),
         ('{"content":[{"type":"thinking","thinking":"t"},{"type":"text","text":"a"}]}', "a", "t", ""),
+        ('{"content":["a",{"type":"text","text":"b"}]}', "ab", "", ""),
+        ('{"reasoning":{"text":"a"}}', "", "a", ""),
+        ('{"reasoning_content":[{"type":"text","text":"a"},"b"]}', "", "ab", ""),
         ('{"content":"\\ud83d\\ude00\\u202f"}', "😀\u202f", "", ""),
         (
             '{"reasoning_details":[{"type":"reasoning.text","text":"a"},{"type":"reasoning.summary","summary":"b"}]}',
@@ -89,6 +92,9 @@ def test_a_stream_in_its_usual_form() -> None:
         "text-parts",
         "thinking-part",
         "thinking-and-text",
+        "bare-texts",
+        "reasoning-object",
+        "reasoning-parts",
         "escapes",
         "details",
     ],
@@ -132,6 +138,12 @@ def test_an_event_that_brings_nothing_gives_nothing(data: str) -> None:
     assert feed(data) == [None]
 
 
+def test_reasoning_in_parts_with_a_signature_is_told_and_handed_on() -> None:
+    part = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "t", "signature": "s"}]}
+    chunk = one(delta(json.dumps({"content": [part, {"type": "text", "text": "a"}]})))
+    assert (chunk.content, chunk.reasoning, chunk.extra) == ("a", "t", ({"content": part},))
+
+
 def test_of_several_answers_in_one_event_the_first_is_read() -> None:
     data = '{"choices":[{"index":1,"delta":{"content":"b"}},{"index":0,"delta":{"content":"a"}}]}'
     assert one(data).content == "a"
@@ -159,7 +171,13 @@ def test_done_is_the_sentinel_and_no_proof(data: str) -> None:
         ("tool_calls", "tool_calls"),
         ("function_call", "tool_calls"),
         ("content_filter", "content_filter"),
-        ("eos", "eos"),
+        ("eos", "stop"),
+        ("end_turn", "stop"),
+        ("max_tokens", "length"),
+        ("model_length", "length"),
+        ("tool_use", "tool_calls"),
+        ("sensitive", "content_filter"),
+        ("insufficient_system_resource", "insufficient_system_resource"),
     ],
 )
 def test_finish_reasons(word: str, reason: str) -> None:
@@ -178,6 +196,16 @@ def test_a_stop_after_a_refusal_is_a_refusal() -> None:
     _, end = feed(delta('{"refusal":"No."}'), '{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}')
     assert end is not None and end.meta is not None
     assert (end.finish_reason, end.meta.raw_finish_reason) == ("refusal", "stop")
+
+
+def test_a_stop_after_calls_means_the_calls() -> None:
+    """So answer OpenAI where a tool was asked for by its name, and servers that know one word for every end."""
+    _, end = feed(
+        delta('{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}'),
+        '{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}',
+    )
+    assert end is not None and end.meta is not None
+    assert (end.finish_reason, end.meta.raw_finish_reason) == ("tool_calls", "stop")
 
 
 # ---------------------------------------------------------------- tool calls
@@ -234,6 +262,13 @@ def test_a_tool_call_in_pieces() -> None:
             (ToolCallDelta(0, "", "f"), ToolCallDelta(0, arguments="1"), ToolCallDelta(1, "", "f")),
         ),
         (
+            (
+                '{"index":0,"function":{"name":"f","arguments":"{}"}}',
+                '{"index":0,"function":{"name":"g","arguments":"{}"}}',
+            ),
+            (ToolCallDelta(0, "", "f", "{}"), ToolCallDelta(1, "", "g", "{}")),
+        ),
+        (
             ('{"index":0,"id":"a","function":{"name":"f","arguments":null}}',),
             (ToolCallDelta(0, "a", "f", ""),),
         ),
@@ -249,6 +284,7 @@ def test_a_tool_call_in_pieces() -> None:
         "id-repeated",
         "without-index",
         "without-either",
+        "new-name-under-a-used-index",
         "null-arguments",
         "arguments-an-object",
     ],
@@ -280,6 +316,19 @@ def test_the_old_function_call_is_a_tool_call_without_an_id() -> None:
         (delta('{"content":"a","annotations":[{"url":"u"}]}'), ({"annotations": [{"url": "u"}]},)),
         (delta('{"audio":{"data":"AA=="}}'), ({"audio": {"data": "AA=="}},)),
         (delta('{"images":[{"x":1}]}'), ({"images": [{"x": 1}]},)),
+        (delta('{"content":"a","executed_tools":[{"index":0}]}'), ({"executed_tools": [{"index": 0}]},)),
+        (delta('{"content":"a","context":{"citations":[1]}}'), ({"context": {"citations": [1]}},)),
+        ('{"choices":[],"moderation":{"input":{"flagged":true}}}', ({"moderation": {"input": {"flagged": True}}},)),
+        (
+            delta('{"tool_calls":[{"index":0,"id":"a","type":"custom","custom":{"name":"sql","input":""}}]}'),
+            (
+                {
+                    "tool_calls": [
+                        {"index": 0, "id": "a", "type": "custom", "custom": {"name": "sql", "input": ""}},
+                    ]
+                },
+            ),
+        ),
         (delta('{"content":{"answer":42}}'), ({"content": {"answer": 42}},)),
         (
             delta('{"content":[{"type":"reference","reference_ids":[1]}]}'),
@@ -304,6 +353,10 @@ def test_the_old_function_call_is_a_tool_call_without_an_id() -> None:
         "annotations",
         "audio",
         "images",
+        "tools-that-the-server-ran",
+        "context",
+        "moderation",
+        "custom-call",
         "content-object",
         "unknown-part",
         "encrypted-reasoning",
@@ -451,6 +504,22 @@ def test_usage_after_the_finish_reason_is_reported() -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "ours"),
+    [
+        ("prompt_cache_hit_tokens", "cached_tokens"),
+        ("cached_tokens", "cached_tokens"),
+        ("cache_read_input_tokens", "cached_tokens"),
+        ("cache_creation_input_tokens", "cache_write_tokens"),
+        ("reasoning_tokens", "reasoning_tokens"),
+    ],
+)
+def test_details_of_usage_are_found_beside_it_as_well(field: str, ours: str) -> None:
+    used = one(f'{{"choices":[],"usage":{{"prompt_tokens":9,"completion_tokens":5,"{field}":4}}}}').usage
+    assert used is not None
+    assert (used[ours], used["prompt_tokens"], used["completion_tokens"], used["total_tokens"]) == (4, 9, 5, 14)
+
+
+@pytest.mark.parametrize(
     ("prompt", "completion", "total", "cached", "reasoning", "billed"),
     [
         (702, 17, 839, 680, 120, (702, 137, 839)),
@@ -502,7 +571,12 @@ def test_an_unknown_count_stays_unknown() -> None:
         ("message", '{"error":{"message":"m","code":429}}', errors.RateLimitError, "429"),
         ("message", '{"error":"something broke"}', errors.ServerError, None),
         ("message", '{"choices":[{"index":0,"error":{"code":503,"message":"m"}}]}', errors.OverloadedError, "503"),
-        ("message", '{"choices":[{"index":0,"delta":{},"finish_reason":"error"}]}', errors.ServerError, None),
+        (
+            "message",
+            '{"choices":[],"x_groq":{"id":"req_2","error":"over_capacity"}}',
+            errors.OverloadedError,
+            None,
+        ),
         (
             "message",
             '[{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}]',
@@ -537,7 +611,7 @@ def test_an_unknown_count_stays_unknown() -> None:
         "status-as-code",
         "a-string",
         "in-the-choice",
-        "finish-reason",
+        "x_groq",
         "in-a-list",
         "flat",
         "status_code",
@@ -569,6 +643,16 @@ def test_words_in_an_event_that_is_an_error_are_not_lost(rest: str) -> None:
         OTHER.decoder().feed("message", data)
     assert caught.value.chunk.content == "last words" and caught.value.chunk.finish_reason is None
     assert isinstance(caught.value.error, errors.ProviderError)
+
+
+@pytest.mark.parametrize("word", ["error", "stop"])
+def test_the_finish_reason_of_an_error_is_told_and_is_no_proof(word: str) -> None:
+    data = f'{{"choices":[{{"index":0,"delta":{{}},"finish_reason":"{word}"}}],"error":{{"code":502}}}}'
+    with pytest.raises(SaidThenFailed) as caught:
+        OTHER.decoder().feed("message", data)
+    chunk = caught.value.chunk
+    assert (chunk.finish_reason, chunk.meta and chunk.meta.raw_finish_reason) == (None, word)
+    assert isinstance(caught.value.error, errors.ServerError)
 
 
 @pytest.mark.parametrize(
@@ -704,6 +788,24 @@ def test_a_whole_refusal() -> None:
     assert (chunk.content, chunk.refusal, chunk.finish_reason) == ("", "No.", "refusal")
 
 
+@pytest.mark.parametrize("beside", ['"error":{"message":"boom","code":502}', '"code":0,"message":"Success"'])
+def test_a_whole_answer_keeps_its_words_beside_whatever_looks_like_an_error(beside: str) -> None:
+    body = f'{{"choices":[{{"index":0,"message":{{"content":"Hi"}},"finish_reason":"stop"}}],{beside}}}'.encode()
+    if "boom" not in beside:
+        assert CODEC.decode_body(body)[0].content == "Hi"
+        return
+    with pytest.raises(SaidThenFailed, match="boom") as caught:
+        CODEC.decode_body(body)
+    assert (caught.value.chunk.content, caught.value.chunk.finish_reason) == ("Hi", None)
+
+
+def test_an_answer_streamed_as_one_message_is_not_lost() -> None:
+    chunk = one('{"choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"stop"}]}')
+    assert (chunk.content, chunk.finish_reason) == ("Hi", "stop")
+    both = one('{"choices":[{"index":0,"delta":{"content":"b"},"message":{"content":"ab"}}],"citations":["u"]}')
+    assert both.content == "b"
+
+
 def test_an_answer_that_a_filter_held_back_has_no_message() -> None:
     (chunk,) = CODEC.decode_body(b'{"choices":[{"index":0,"finish_reason":"content_filter"}]}')
     assert (chunk.content, chunk.finish_reason, chunk.is_final) == ("", "content_filter", True)
@@ -714,7 +816,6 @@ def test_an_answer_that_a_filter_held_back_has_no_message() -> None:
     [
         (b'{"error":{"message":"m","type":"server_error"}}', errors.ServerError),
         (b'{"code":"The service is currently unavailable","error":"m"}', errors.OverloadedError),
-        (b'{"choices":[{"index":0,"message":{"content":""},"finish_reason":"error"}]}', errors.ServerError),
         (b'{"object":"chat.completion"}', errors.UndecodableEventError),
         (b'{"choices":5}', errors.UndecodableEventError),
         (b'{"choices":[', errors.UndecodableEventError),
@@ -722,7 +823,7 @@ def test_an_answer_that_a_filter_held_back_has_no_message() -> None:
         (b"\xff", errors.UndecodableEventError),
         (b"", errors.UndecodableEventError),
     ],
-    ids=["error", "xai", "finish-reason", "no-choices", "choices-a-number", "cut", "deep", "no-utf8", "empty"],
+    ids=["error", "xai", "no-choices", "choices-a-number", "cut", "deep", "no-utf8", "empty"],
 )
 def test_a_body_that_is_no_answer(body: bytes, kind: type[Exception]) -> None:
     with pytest.raises(errors.ProviderError) as caught:

@@ -57,6 +57,22 @@ def test_a_turn_goes_back_with_its_reasoning_in_the_field_that_takes_it(field: s
     assert [citation.url for citation in response.citations] == ["u"]
 
 
+def test_a_call_whose_input_is_no_json_goes_back_as_it_came() -> None:
+    response = heard(
+        CODEC,
+        '{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"custom",'
+        '"custom":{"name":"sql","input":""}}]}}]}',
+        '{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"custom":{"input":"SELECT "}}]}}]}',
+        '{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"custom":{"input":"1"}}]}}]}',
+        '{"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}',
+    )
+    assert (response.tool_calls, response.finish_reason) == ((), "tool_calls")
+    body, encoded = sent(CODEC, USER, response.to_message(), RESULT)
+    custom = {"id": "call_1", "type": "custom", "custom": {"name": "sql", "input": "SELECT 1"}}
+    assert body["messages"][1] == {"role": "assistant", "content": None, "tool_calls": [custom]}
+    assert encoded.dropped == ()
+
+
 def test_reasoning_in_parts_of_the_content_goes_back_so() -> None:
     codec = ChatCodec("mistral", Quirks(reasoning_field="content"))
     events = (

@@ -175,6 +175,32 @@ def test_words_without_deltas_are_told_once(where: str, item: str, content: str,
     assert "".join(chunk.refusal for chunk in chunks if chunk) == refusal
 
 
+def test_words_that_no_delta_brought_are_told_when_they_are_done() -> None:
+    done = '{"type":"response.%s.done","output_index":%d,"content_index":%d,"%s":"%s"}'
+    chunks = feed(
+        done % ("reasoning_summary_text", 0, 0, "text", "hm"),
+        done % ("output_text", 1, 0, "text", "Hi"),
+        done % ("output_text", 1, 1, "text", " there"),
+        done % ("output_text", 2, 0, "text", "."),
+        '{"type":"response.output_text.delta","output_index":3,"delta":"So"}',
+        done % ("output_text", 3, 0, "text", "So"),
+        done % ("refusal", 4, 0, "refusal", "No"),
+        item_done(message('{"type":"output_text","text":"Hi"}', '{"type":"output_text","text":" there"}'), 1),
+        DONE,
+    )
+    said = [chunk for chunk in chunks if chunk is not None]
+    assert "".join(chunk.content for chunk in said) == "Hi there.So"
+    assert ("".join(chunk.reasoning for chunk in said), "".join(chunk.refusal for chunk in said)) == ("hm", "No")
+
+
+def test_words_are_not_doubled_where_their_end_has_another_place_than_their_pieces() -> None:
+    _, done = feed(
+        '{"type":"response.output_text.delta","delta":"Hi"}',
+        '{"type":"response.output_text.done","output_index":0,"text":"Hi"}',
+    )
+    assert done is None
+
+
 def test_words_of_a_second_message_without_deltas_are_told() -> None:
     second = item_done(message('{"type":"output_text","text":"B"}'), 1)
     chunks = feed(HI, item_done(message('{"type":"output_text","text":"Hi"}')), second, DONE)

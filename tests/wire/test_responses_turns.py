@@ -33,7 +33,10 @@ REASONING = (
     '"summary":[{"type":"summary_text","text":"let me see"}],"encrypted_content":"gAAA"}'
 )
 SEARCH = '{"type":"web_search_call","id":"ws_1","status":"completed","action":{"type":"search","query":"q"}}'
-IMAGE = '{"type":"image_generation_call","id":"ig_1","status":"completed","result":"AQ==","output_format":"png"}'
+IMAGE = (
+    '{"type":"image_generation_call","id":"ig_1","status":"completed","result":"AQ==","output_format":"png",'
+    '"created_by":"user_1"}'
+)
 CITED = '{"type":"url_citation","url":"u","title":"T","start_index":3,"end_index":6}'
 CALL = (
     '{"type":"function_call","id":"fc_1","status":"completed","call_id":"call_1","name":"f","namespace":"n",'
@@ -108,7 +111,7 @@ def test_a_turn_with_everything_goes_back_as_its_items_in_their_order(response: 
             "encrypted_content": "gAAA",
         },
         {"role": "assistant", "content": "Wait.", "phase": "commentary"},
-        {"type": "web_search_call", "action": {"type": "search", "query": "q"}},
+        {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}},
         {
             "type": "image_generation_call",
             "id": "ig_1",
@@ -126,6 +129,28 @@ def test_a_turn_with_everything_goes_back_as_its_items_in_their_order(response: 
     assert response.content[8:11] == "is."
     assert response.images == (ImagePart(b"\1", "image/png"),)
     assert (response.reasoning, response.content) == ("let me see", "Wait.It is.")
+
+
+def test_a_call_that_runs_beside_others_goes_back_so() -> None:
+    call = (
+        '{"type":"function_call","call_id":"c1","name":"f","arguments":"{}","async":true,"caller":{"type":"program"}}'
+    )
+    response = heard(CODEC, f'{{"type":"response.output_item.done","output_index":0,"item":{call}}}')
+    assert sent(CODEC, USER, response.to_message())[0]["input"][1] == {
+        "type": "function_call",
+        "call_id": "c1",
+        "name": "f",
+        "arguments": "{}",
+        "async": True,
+        "caller": {"type": "program"},
+    }
+
+
+def test_what_chat_completions_left_of_a_custom_call_is_told_and_left_out() -> None:
+    part = VendorPart("openai", {"id": "c1", "type": "custom", "custom": {"name": "sql", "input": "SELECT 1"}})
+    body, encoded = sent(CODEC, USER, AIMessage("assistant", [part, TextPart("Hi")]))
+    assert body["input"][1:] == [{"role": "assistant", "content": "Hi"}]
+    assert encoded.dropped == ("openai: what the Responses API has no item for (id, type, custom): left out",)
 
 
 def test_an_answer_that_comes_with_the_last_event_alone_keeps_words_and_items_in_order() -> None:

@@ -25,6 +25,8 @@ from headrace.wire._shared import data_uri, dump, error_text, inline, usage
         ('{"message":"a"}', "a"),
         ('{"detail":"a"}', "a"),
         ('{"detail":[{"loc":["body"],"msg":"a"}]}', "a"),
+        ('{"detail":[{"loc":["body","tools",0],"msg":"a"}]}', "tools.0: a"),
+        ('{"message":{"detail":[{"type":"extra_forbidden","loc":["body","top_k"],"msg":"a"}]}}', "top_k: a"),
         ('[{"error":{"message":"a"}}]', "a"),
         ('{"error":{"message":"{\\"error\\":{\\"message\\":\\"a\\"}}"}}', "a"),
         ('{"error":{"message":"b","metadata":{"raw":"{\\"error\\":{\\"message\\":\\"a\\"}}"}}}', "b: a"),

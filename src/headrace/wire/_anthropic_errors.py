@@ -3,8 +3,8 @@ Anthropic's refusals, over HTTP and inside a stream, as typed errors.
 
 The class is looked up by the stable code (`error.details.error_code`), then by `error.type`, then by the status. The
 words decide only what a catch-all means: an `invalid_request_error`, or a `rate_limit_error` that no waiting cures. A
-503 is a lack of capacity only where the body tells nothing else: the vendor's own are about the customer's encryption
-keys. Source: the vendor's errors page and SDK types, 2026-11.
+503 is a lack of capacity, but for the vendor's own: those are about the customer's encryption keys. Source: the
+vendor's errors page and SDK types, 2026-11.
 """
 
 from __future__ import annotations
@@ -122,6 +122,8 @@ def _kind(status: int, error: Mapping[str, object], words: str, *, is_error: boo
     if kind is None:
         kind = status_class(status) if status >= 400 else ServerError if is_error else UnexpectedResponseError
     lower = words.lower()
+    if kind is ServerError and status == 503 and code is None and "encryption key" not in lower:
+        return OverloadedError
     exact = next((exact for base, needle, exact in WORDS if kind is base and needle in lower), kind)
     # Gateways give this type with statuses that say more.
     return status_class(status) if exact is InvalidRequestError and status > 400 else exact

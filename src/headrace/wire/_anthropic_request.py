@@ -240,15 +240,19 @@ def _turn(message: AIMessage, history: History) -> JSONObject | None:
 
 def _blocks(parts: Iterable[Part], history: History) -> list[JSONObject]:
     blocks: list[JSONObject] = []
+    told: Mapping[str, object] = {}  # what else the vendor said of the call that comes now
     for part in history.of(parts):
-        if isinstance(part, CacheBreakpoint):
+        if isinstance(part, VendorPart) and part.data.get("type") == "tool_use" and "id" not in part.data:
+            told = part.data
+        elif isinstance(part, CacheBreakpoint):
             if not blocks:
                 raise _unsupported("messages", "a cache breakpoint stands behind what it keeps: there is nothing yet")
             blocks[-1] = blocks[-1] | {"cache_control": _ephemeral(part.ttl)}
         elif isinstance(part, ReasoningPart) and part.signature is None and part.data is None:
             history.drop("reasoning without the vendor's signature")
         else:
-            blocks.append(_block(part))
+            blocks.append({**_block(part), **told} if isinstance(part, ToolCall) else _block(part))
+            told = {}
     return blocks
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .._types import AIMessage, AIStreamChunk, GenerationConfig, ModelInfo, Usage
+from .._types import AIMessage, AIStreamChunk, GenerationConfig, ModelInfo, ResponsePart, TextPart, Usage
 from ..errors import ProviderError, UndecodableEventError
 from ._shared import one_line
 
@@ -23,6 +23,7 @@ __all__ = (
     "Encoded",
     "SaidThenFailed",
     "StreamDecoder",
+    "joined",
     "undecodable",
 )
 
@@ -57,6 +58,25 @@ class SaidThenFailed(Exception):  # noqa: N818  # no error of ours: it carries o
     def __init__(self, chunk: AIStreamChunk, error: ProviderError) -> None:
         super().__init__(chunk, error)
         self.chunk, self.error = chunk, error
+
+
+def joined(chunks: Sequence[AIStreamChunk]) -> AIStreamChunk:
+    """What one event brings is one chunk. Where it brings parts, they tell the place of the words as well."""
+    has_parts = any(chunk.parts for chunk in chunks)
+    return AIStreamChunk(
+        "".join(chunk.content for chunk in chunks),
+        reasoning="".join(chunk.reasoning for chunk in chunks),
+        refusal="".join(chunk.refusal for chunk in chunks),
+        tool_calls=tuple(call for chunk in chunks for call in chunk.tool_calls),
+        parts=tuple(part for chunk in chunks for part in _placed(chunk)) if has_parts else (),
+        extra=tuple(item for chunk in chunks for item in chunk.extra),
+    )
+
+
+def _placed(chunk: AIStreamChunk) -> tuple[ResponsePart, ...]:
+    if not chunk.content or TextPart(chunk.content) in chunk.parts:
+        return chunk.parts
+    return (TextPart(chunk.content), *chunk.parts)
 
 
 class StreamDecoder(Protocol):

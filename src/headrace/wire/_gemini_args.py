@@ -15,6 +15,8 @@ from typing import Final
 
 import msgspec
 
+from ._gemini_events import FunctionCall
+
 __all__ = ("PartialArgs",)
 
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['([^']*)'\]|\[\"([^\"]*)\"\]")
@@ -48,11 +50,17 @@ _decode_given: Final = msgspec.json.Decoder(dict[str, object]).decode
 class PartialArgs:
     """The arguments of the call `name`, as far as they have come; `given` is what came with its beginning."""
 
-    __slots__ = ("_value", "name")
+    __slots__ = ("_ident", "_name", "_value")
 
-    def __init__(self, name: str, given: msgspec.Raw) -> None:
-        self.name = name
+    def __init__(self, name: str, given: msgspec.Raw, ident: str | None = None) -> None:
+        self._name, self._ident = name, ident
         self._value: dict[str, object] = _decode_given(given) if bytes(given) not in {b"", b"null"} else {}
+
+    def goes_on_in(self, call: FunctionCall) -> bool:
+        """Whether this is the next piece although it has a name: it has the same id, or brings pieces of its own."""
+        if call.name != self._name:
+            return False
+        return call.id == self._ident if call.id and self._ident else bool(bytes(call.partial))
 
     def take(self, pieces: msgspec.Raw) -> None:
         """

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from .._types import Citation, ImagePart, ReasoningPart, VendorPart
-from ._openai_chunks import Delta, Event
-from ._openai_messages import REASONING_DETAILS
+from ._openai_chunks import Delta, Event, ToolCall
+from ._openai_messages import CUSTOM, REASONING_DETAILS
 from ._openai_parts import citation, image
 from ._shared import as_map, as_text
 
-__all__ = ("Details", "Sources", "annotated", "images")
+__all__ = ("CustomCalls", "Details", "Sources", "annotated", "images")
 
 _WORDS: Final = ("text", "summary")  # fields of a detail that come in pieces
 
@@ -59,6 +59,42 @@ class Details:
         text = "".join(str(detail.get(name) or "") for detail in found for name in _WORDS)
         shared = ReasoningPart(text, origin=provider) if text else None
         return (VendorPart(provider, {REASONING_DETAILS: found}, shared),)
+
+
+class CustomCalls:
+    """
+    Calls of tools that take text of any grammar, put together: no function is called, so they go back as they came.
+
+    A piece belongs to the call with its index; without one, an id begins a call.
+    """
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        self._found: dict[object, tuple[str | None, dict[str, object], list[str]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, pieces: Sequence[ToolCall]) -> Iterator[Mapping[str, object]]:
+        """The pieces among these, as they are handed on."""
+        for piece in pieces:
+            if piece.custom is None:
+                continue
+            last = next(reversed(self._found), None)
+            key: object = piece.index if piece.index is not None else piece.id or last
+            _, custom, words = self._found.setdefault(key, (piece.id, {}, []))
+            custom.update({name: value for name, value in piece.custom.items() if value})
+            words.append(as_text(piece.custom.get("input")) or "")
+            yield {"tool_calls": [{"index": piece.index, "id": piece.id, "type": CUSTOM, "custom": piece.custom}]}
+
+    def take(self, provider: str) -> tuple[VendorPart, ...]:
+        """The calls, whole."""
+        found, self._found = self._found, {}
+        return tuple(
+            VendorPart(provider, {"id": ident, "type": CUSTOM, CUSTOM: {**custom, "input": "".join(words)}})
+            for ident, custom, words in found.values()
+        )
 
 
 def annotated(delta: Delta) -> Iterator[Citation]:

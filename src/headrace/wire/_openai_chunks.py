@@ -15,7 +15,18 @@ import msgspec
 from .._types import ToolCallDelta
 from ._shared import as_map
 
-__all__ = ("Choice", "Delta", "Event", "PlainDelta", "ToolCalls", "decode_event", "decode_plain", "read_content")
+__all__ = (
+    "Choice",
+    "Delta",
+    "Event",
+    "PlainDelta",
+    "ToolCall",
+    "ToolCalls",
+    "decode_event",
+    "decode_message",
+    "decode_plain",
+    "read_content",
+)
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -23,29 +34,33 @@ class _Function(msgspec.Struct, gc=False):
     arguments: str | dict[str, object] | None = None
 
 
-class _ToolCall(msgspec.Struct, gc=False):
+class ToolCall(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: _Function | None = None
+    custom: dict[str, object] | None = None
 
 
 class Delta(msgspec.Struct, gc=False):
     """A piece of an answer, or all of it: a `message` has the same fields."""
 
-    content: str | list[dict[str, object]] | dict[str, object] | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
+    content: str | list[object] | dict[str, object] | None = None
+    reasoning_content: object = None
+    reasoning: object = None
     refusal: str | None = None
-    tool_calls: list[_ToolCall] | None = None
+    tool_calls: list[ToolCall] | None = None
     function_call: _Function | None = None
     reasoning_details: list[dict[str, object]] | None = None
     annotations: object = None
     audio: object = None
     images: object = None
+    executed_tools: object = None
+    context: object = None
 
 
 class Choice(msgspec.Struct, gc=False):
     delta: Delta | None = None
+    message: msgspec.Raw = msgspec.Raw()
     index: int | None = 0
     finish_reason: str | None = None
     logprobs: object = None
@@ -55,6 +70,7 @@ class Choice(msgspec.Struct, gc=False):
 
 class _Groq(msgspec.Struct, gc=False):
     usage: dict[str, object] | None = None
+    error: object = None
 
 
 class Event(msgspec.Struct, gc=False):
@@ -65,6 +81,7 @@ class Event(msgspec.Struct, gc=False):
     error: object = None
     citations: list[object] | None = None
     search_results: list[object] | None = None
+    moderation: object = None
 
 
 # The common event, a piece of text, of reasoning or of calls: what is typed None must be absent or null, else the event
@@ -75,8 +92,9 @@ class _PlainFunction(_Function, gc=False):
     arguments: str | None = None
 
 
-class _PlainToolCall(_ToolCall, gc=False):
+class _PlainToolCall(ToolCall, gc=False):
     function: _PlainFunction | None = None
+    custom: None = None
 
 
 class PlainDelta(msgspec.Struct, gc=False):
@@ -90,6 +108,8 @@ class PlainDelta(msgspec.Struct, gc=False):
     annotations: None = None
     audio: None = None
     images: None = None
+    executed_tools: None = None
+    context: None = None
 
 
 class _PlainChoice(msgspec.Struct, gc=False):
@@ -109,9 +129,11 @@ class _PlainEvent(msgspec.Struct, gc=False):
     error: None = None
     citations: None = None
     search_results: None = None
+    moderation: None = None
 
 
 decode_event: Final = msgspec.json.Decoder(Event).decode
+decode_message: Final = msgspec.json.Decoder(Delta | None).decode
 decode_plain: Final = msgspec.json.Decoder(_PlainEvent).decode
 
 
@@ -121,7 +143,7 @@ decode_plain: Final = msgspec.json.Decoder(_PlainEvent).decode
 def read_content(delta: Delta) -> tuple[str, str, list[Mapping[str, object]]]:
     """The words, the reasoning, and what is neither."""
     content, extra = delta.content, list[Mapping[str, object]]()
-    thoughts = delta.reasoning_content or delta.reasoning or ""
+    thoughts = _thinking(delta.reasoning_content) or _thinking(delta.reasoning)
     details = delta.reasoning_details
     if details:  # they repeat the words, where there are any, and may hold what those lack: signatures
         thoughts = thoughts or "".join(_text(detail) or _text(detail, "summary") for detail in details)
@@ -134,12 +156,15 @@ def read_content(delta: Delta) -> tuple[str, str, list[Mapping[str, object]]]:
         return "", thoughts, extra
     words: list[str] = []
     for part in content or ():
-        kind = part.get("type")
+        told = {"type": "text", "text": part} if isinstance(part, str) else as_map(part)
+        kind = told.get("type")
         if kind == "text":
-            words.append(_text(part))
+            words.append(_text(told))
         elif kind == "thinking":
-            thoughts += _thinking(part.get("thinking"))
+            thoughts += _thinking(told.get("thinking"))
         else:
+            if kind == "reasoning":  # Databricks, with a signature
+                thoughts += _thinking(told.get("summary"))
             extra.append({"content": part})
     return "".join(words), thoughts, extra
 
@@ -150,9 +175,10 @@ def _text(part: Mapping[str, object], field: str = "text") -> str:
 
 
 def _thinking(value: object) -> str:
+    """Thoughts as a text, as a part, or as a list of these."""
     if isinstance(value, str):
         return value
-    return "".join(_text(as_map(part)) for part in value) if isinstance(value, list) else ""
+    return "".join(map(_thinking, value)) if isinstance(value, list) else _text(as_map(value))
 
 
 class _Call(msgspec.Struct, gc=False):
@@ -161,14 +187,22 @@ class _Call(msgspec.Struct, gc=False):
     number: int
     id: str = ""
     name: str = ""
+    spoken: bool = False
+
+
+def _is_another(call: _Call, ident: str, name: str) -> bool:
+    """Whether a piece with this id and name is none of the call that has its index."""
+    if ident and call.id:
+        return ident != call.id
+    return bool(call.spoken and name and call.name and name != call.name)
 
 
 class ToolCalls:
     """
     Which call a piece belongs to. Ids and names are told once, although some servers repeat them.
 
-    By its index, and a new id under a used index is a new call; without an index by its id; with neither, a name begins
-    a new call and anything else continues the last one.
+    By its index, and a new id, or without ids a new name behind arguments, under a used index is a new call; without an
+    index by its id; with neither, a name begins a new call and anything else continues the last one.
     """
 
     __slots__ = ("_count", "_known", "_last")
@@ -181,8 +215,8 @@ class ToolCalls:
     def __len__(self) -> int:
         return len(self._known)
 
-    def take(self, calls: Sequence[_ToolCall], function_call: _Function | None = None) -> tuple[ToolCallDelta, ...]:
-        pieces = [self._piece(call.index, call.id or "", call.function) for call in calls]
+    def take(self, calls: Sequence[ToolCall], function_call: _Function | None = None) -> tuple[ToolCallDelta, ...]:
+        pieces = [self._piece(call.index, call.id or "", call.function) for call in calls if call.custom is None]
         if function_call is not None:  # before there were several: one, without an id
             pieces.append(self._piece(-1, "", function_call))
         return tuple(piece for piece in pieces if piece is not None)
@@ -195,10 +229,11 @@ class ToolCalls:
             return None
         key = index if index is not None else ident or (f"call {self._count}" if name else self._last)
         call = self._known.get(key)
-        if call is None or (ident and call.id and ident != call.id):
+        if call is None or _is_another(call, ident, name):
             call = self._known[key] = _Call(self._count)
             self._count += 1
         self._last = key
         piece = ToolCallDelta(call.number, "" if call.id else ident, "" if call.name else name, arguments)
         call.id, call.name = call.id or ident, call.name or name
+        call.spoken |= bool(arguments)
         return piece if piece.id or piece.name or arguments else None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeGuard
 
 from .._units import lowered, parse_duration, parse_number, parse_reset_time, parse_retry_after
 from ..errors import (
@@ -70,18 +70,21 @@ RULES: Final = (
         _words(
             "insufficient_quota billing_hard_limit_reached credit_balance_exhausted organization_spend_limit_exceeded"
             " project_spend_limit_exceeded organization_usage_limit_exceeded"
-            " exceeded_current_quota_error insufficient_balance"
+            " exceeded_current_quota_error insufficient_balance arrearage usage_limit_reached usage_not_included"
             " 1113 1308 1309 1310 1311 1312 1313 1314 1315 1316 1317 1318 1319 1320 1321"  # Z.ai: balance and plans
         ),
         _wording(
             r"exceeded your current quota(?!.*retry in [0-9])",  # Google says this of every limit
             r"insufficient (balance|credit)",
-            r"(used|out of) .{0,20}credits",
+            r"(used|out of|exhausted) .{0,20}credits",
             r"key limit exceeded",  # OpenRouter: what the key may spend
             r"\b(on [a-z ]{1,20}|limit of .{1,30}) per day\b",
             r"per[ -]day limit",
             r"-per-day\b",
-            r"\b(daily|monthly) .{0,20}(limit|quota|allocation)",
+            r"per 86400 ?s\b",
+            r"calls ?/ ?month\b",
+            r"\b(daily|weekly|monthly) .{0,20}(limit|quota|allocation)",
+            r"hourly usage limit",
         ),
         frozenset({None, 400, 403, 429}),
     ),
@@ -95,9 +98,13 @@ RULES: Final = (
     ),
     Rule(
         ContextLengthError,
-        codes=_words("context_length_exceeded exceed_context_size_error too_many_prompt_tokens"),
+        codes=_words("context_length_exceeded exceed_context_size_error too_many_prompt_tokens 1261"),
         wording=_wording(
-            r"max(imum)? (context|prompt) length",
+            r"max(imum)? (context|prompt|model) length",
+            r"context length of only",
+            r"exceeded model token limit",
+            r"range of input length",
+            r"`inputs` (tokens \+|must have less)",
             r"available context size",
             r"context (window|length) (exceeded|is)",
             r"(exceeds?|greater than|longer than) .{0,30}context (window|length)",
@@ -111,6 +118,7 @@ RULES: Final = (
         codes=_words(
             "content_filter content_policy_violation responsibleaipolicyviolation moderation_blocked invalid_prompt"
             " moderation bio_policy misalignment_policy_violation image_content_policy_violation"
+            " data_inspection_failed 1301"
         ),
         wording=_wording(r"content management policy", r"flagged as potentially", r"violates usage guidelines"),
         worded=frozenset({None, 400, 403}),
@@ -125,9 +133,17 @@ RULES: Final = (
     Rule(
         NotFoundError,
         frozenset({404, 405, 410}),
-        _words("model_not_found model_not_exist model_decommissioned deploymentnotfound not_found_error")
+        _words(
+            "model_not_found model_not_exist model_decommissioned deploymentnotfound not_found_error invalid_model 1211"
+        )
         | {"some requested entity was not found"},
-        _wording(r"model not found", r"model .{0,80} does not exist", r"not a valid model"),
+        _wording(
+            r"model not found",
+            r"model .{0,80} does not exist",
+            r"not a valid model",
+            r"no such model",
+            r"model .{0,80} is not supported by any provider",
+        ),
         frozenset({None, 400}),
     ),
     Rule(
@@ -140,10 +156,13 @@ RULES: Final = (
     Rule(
         OverloadedError,
         frozenset({503, 529}),
-        _words("server_is_overloaded overloaded overloaded_error engine_overloaded_error service_unavailable")
+        _words(
+            "server_is_overloaded overloaded overloaded_error engine_overloaded_error service_unavailable nocapacity"
+            " capacity_exceeded"
+        )
         | {"the service is currently unavailable"},
-        _wording(r"overloaded", r"currently unavailable"),
-        frozenset({None, 500}),
+        _wording(r"overloaded", r"over.capacity", r"capacity temporarily exceeded", r"currently unavailable"),
+        frozenset({None, 429, 500}),
     ),
     Rule(
         RateLimitError,
@@ -184,6 +203,7 @@ class _Told:
     codes: frozenset[str] = frozenset()
     status: int | None = None
     headers: Mapping[str, str] | None = None
+    wait: float | None = None
     is_google: bool = False
 
 
@@ -206,16 +226,18 @@ def _read(body: str) -> tuple[_Told, bool]:
     found = has_error(value)
     outer = as_map(value[0] if isinstance(value, list) and value else value)
     error = outer.get("error")
+    error = outer.get("errors") if error is None else error  # Cloudflare's
     error = as_map(error[0] if isinstance(error, list) and error else error)
     metadata = as_map(error.get("metadata"))
     raw = metadata.get("raw")
     cause = as_map(load(raw)) if isinstance(raw, str) else {}  # a router keeps the provider's own answer
     cause = as_map(cause.get("error")) or cause
-    fields = [as_text(level.get(key)) for level in (error, outer, cause) for key in ("code", "type")]
-    said = [field for field in fields if field is not None]
+    fields = [as_text(level.get(key)) for level in (error, outer, cause) for key in ("code", "type", "__type")]
+    said = [field for field in fields if field is not None and field not in _NO_CODES]
     if metadata.get("reasons") or metadata.get("flagged_input"):  # OpenRouter's 403 of this kind is not about the key
         said.append("moderation")
     names = [name for name in said if not name.isdigit()]
+    waits = (level.get(key) for level in (error, outer, metadata) for key in _WAITS)
     numbers = [as_text(level.get(key)) for level in (error, outer) for key in ("status_code", "code")]
     return _Told(
         words=error_text(text),
@@ -223,11 +245,19 @@ def _read(body: str) -> tuple[_Told, bool]:
         codes=frozenset(name.lower() for name in said),
         status=next((int(number) for number in numbers if number and _STATUS.fullmatch(number)), None),
         headers=_text_map(metadata.get("headers")),
+        wait=next(filter(_is_wait, waits), None),
         is_google=_gemini_errors.is_status(error),
     ), found
 
 
+def _is_wait(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LONGEST
+
+
 _STATUS: Final = re.compile("[45][0-9][0-9]")
+_WAITS: Final = ("resets_in_seconds", "retry_after", "retry_after_seconds", "estimated_time")  # seconds, in a body
+_LONGEST: Final = 10**7  # of them: some months
+_NO_CODES: Final = frozenset({"about:blank", "None"})  # RFC 9457's, LiteLLM's
 
 
 def _text_map(value: object) -> Mapping[str, str]:
@@ -304,7 +334,8 @@ def _kind(told: _Told, http: int, *, is_error: bool) -> type[ProviderError]:
 _LIMIT_WORDS: Final = re.compile(r"\bon ([a-z ]{1,20}?)s? per (?:second|sec|minute|min|hour|day)\b", re.IGNORECASE)
 _FIGURE_WORDS: Final = re.compile(r"\b(limit|used|requested):? ([0-9]{1,15})\b", re.IGNORECASE)
 _WAIT_WORDS: Final = re.compile(
-    r"(?:again|retry(?: your requests?)?) (?:in|after) ([0-9][0-9a-zµ.]{0,30})(?: (millisecond|second|minute|hour))?",
+    r"(?:(?:again|retry(?: your requests?)?) (?:in|after)|wait(?: for)?)"
+    r" ([0-9][0-9a-zµ.]{0,30})(?: (millisecond|second|minute|hour))?",
     re.IGNORECASE,
 )
 _IN_SECONDS: Final = {"": 1.0, "millisecond": 0.001, "second": 1.0, "minute": 60.0, "hour": 3600.0}
@@ -331,7 +362,9 @@ def _rate_facts(told: _Told, headers: Mapping[str, str], now: float | None) -> t
 
 
 def _wait(told: _Told, headers: Mapping[str, str], rate: RateFacts, now: float) -> float | None:
-    """Seconds until the same request may succeed, where no retry-after says: by the words, else by a reset."""
+    """Seconds until the same request may succeed, where no retry-after says: by the body, else by a reset."""
+    if told.wait is not None:
+        return float(told.wait)
     if (said := _WAIT_WORDS.search(told.words)) is not None:
         number = said[1].rstrip(".")
         wait = parse_duration(number) if parse_number(number) is None else parse_number(number)

@@ -30,9 +30,10 @@ from ._history import History
 from ._openai_parts import JSONObject, audio, breakpoint_of, unsupported, url
 from ._openai_quirks import Quirks
 
-__all__ = ("REASONING_DETAILS", "turns")
+__all__ = ("CUSTOM", "REASONING_DETAILS", "turns")
 
 REASONING_DETAILS: Final = "reasoning_details"  # a list that goes back as it came
+CUSTOM: Final = "custom"  # the type of a call whose input is no JSON; it goes back as it came, too
 
 
 def turns(message: AIMessage, history: History, provider: str, quirks: Quirks) -> Iterator[JSONObject]:
@@ -153,6 +154,8 @@ class _Turns:
                     self._history.drop("redacted reasoning, which this format does not have")
                 case ReasoningPart(text):
                     thoughts += text
+                case VendorPart() if part.data.get("type") == CUSTOM:
+                    calls.append(part.data)
                 case VendorPart():
                     found = part.data[REASONING_DETAILS]
                     details += found if isinstance(found, list) else ()
@@ -173,7 +176,7 @@ class _Turns:
     def _known(self, parts: Sequence[Part]) -> Iterator[Part]:
         """The parts that may go to this server; what its other format left is as good as another vendor's."""
         for part in self._history.of(parts):
-            if not isinstance(part, VendorPart) or REASONING_DETAILS in part.data:
+            if not isinstance(part, VendorPart) or REASONING_DETAILS in part.data or part.data.get("type") == CUSTOM:
                 yield part
             elif part.shared is not None:
                 yield part.shared

@@ -49,6 +49,7 @@ class Event(msgspec.Struct, gc=False):
 
     delta: str | None = None
     text: str | None = None
+    refusal: str | None = None
     arguments: str | None = None
     output_index: int | None = None
     item_id: str | None = None
@@ -167,7 +168,10 @@ def _read_part(part: Mapping[str, object], found: Item, base: int) -> None:
 
 
 # What of an item is neither words nor a call's own, and must go back with them.
-FRAMES: Final[Mapping[str, tuple[str, ...]]] = {"message": ("phase",), "function_call": ("namespace", "caller")}
+FRAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "message": ("phase",),
+    "function_call": ("namespace", "caller", "async"),
+}
 
 
 def frame(item: Mapping[str, object], *, provider: str) -> tuple[VendorPart, ...]:

@@ -27,14 +27,20 @@ from .._types import (
 )
 from ..errors import UnsupportedOptionError
 from ._history import History
+from ._openai_messages import CUSTOM
 from ._openai_parts import JSONObject, audio, breakpoint_of, unsupported, url
 from ._responses_items import FRAMES
 from ._shared import as_text
 
 __all__ = ("Items",)
 
-_IDS: Final = frozenset({"id", "status"})
-_WITHOUT_IDS: Final = frozenset({"reasoning", "web_search_call", "custom_tool_call"})
+# What of an item is left out, by its type. A search without its status would be refused.
+_OUTPUT_ONLY: Final = frozenset({"created_by"})  # a field that no item of a request has
+_LEFT: Final[Mapping[str, frozenset[str]]] = {
+    "reasoning": _OUTPUT_ONLY | {"id", "status"},
+    "web_search_call": _OUTPUT_ONLY | {"id"},
+    "custom_tool_call": _OUTPUT_ONLY | {"id", "status"},
+}
 _OUTPUTS: Final[Mapping[str, str]] = {"custom_tool_call": "custom_tool_call_output"}  # calls that a caller answers
 
 
@@ -168,7 +174,7 @@ class Items:
     def _known(self, message: AIMessage) -> Iterator[Part]:
         """The parts that may go to this server; what its other format left is as good as another vendor's."""
         for part in self._history.own(message):
-            if not isinstance(part, VendorPart) or "type" in part.data:
+            if not isinstance(part, VendorPart) or part.data.get("type", CUSTOM) != CUSTOM:
                 yield part
             elif part.shared is not None:
                 yield part.shared
@@ -182,7 +188,7 @@ class Items:
                 kind = as_text(data.get("type")) or ""
                 if kind in _OUTPUTS:
                     self._outputs[as_text(data.get("call_id")) or ""] = _OUTPUTS[kind]
-                left = _IDS if kind in _WITHOUT_IDS else frozenset[str]()
+                left = _LEFT.get(kind, _OUTPUT_ONLY)
                 return {key: value for key, value in data.items() if key not in left and not _is_empty(key, value)}
             case ToolCall():
                 # Without arguments the model said "", and the format wants JSON.

@@ -17,7 +17,7 @@ import msgspec
 
 from .._types import AIStreamChunk, ChunkMeta, ResponsePart, TextPart, ToolCallDelta, Usage
 from ..errors import ProviderError
-from ._codec import SaidThenFailed, undecodable
+from ._codec import SaidThenFailed, joined, undecodable
 from ._openai_errors import has_error
 from ._openai_parts import citation
 from ._responses_calls import Calls
@@ -36,6 +36,7 @@ _DELTAS: Final[Mapping[str, _Kind]] = {
     "response.reasoning_summary_text.delta": "reasoning",
     "response.reasoning_text.delta": "reasoning",
 }
+_DONE: Final[Mapping[str, _Kind]] = {kind.removesuffix("delta") + "done": word for kind, word in _DELTAS.items()}
 _RUNNING: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
 # The event that ends the stream, and the status that it means where the answer inside names none.
 _ENDS: Final[Mapping[str, str]] = {
@@ -56,6 +57,7 @@ class ResponsesDecoder:
 
     __slots__ = (
         "_annotated",
+        "_at_once",
         "_calls",
         "_framed",
         "_index",
@@ -74,6 +76,7 @@ class ResponsesDecoder:
         self._model: str | None = None
         self._calls = Calls()
         self._told: dict[int, set[_Kind]] = {}  # what of which item has been told
+        self._at_once: dict[int, _Kind] = {}  # what of which item came without pieces
         self._annotated: dict[int, int] = {}  # how many annotations of which item have been told
         self._open: dict[int, str | None] = {}  # the ids of the items that have begun and are not done
         self._framed: set[int] = set()  # the items whose frame has been told
@@ -122,6 +125,8 @@ class ResponsesDecoder:
         if kind in _DELTAS:
             told = decode_event(data)
             return self._delta(_DELTAS[kind], told.index, told.delta, told.logprobs)
+        if kind in _DONE:
+            return self._said(_DONE[kind], decode_event(data))
         if kind in _ENDS:
             told = decode_event(data)
             response = told.response or Response()
@@ -144,9 +149,6 @@ class ResponsesDecoder:
                 return self._annotation(decode_event(data))
             case "response.content_part.added":
                 self._part_at = self._length
-                return None
-            case "response.output_text.done":
-                self._length += len(decode_event(data).text or "")
                 return None
             case "response.output_item.done":
                 told = decode_event(data)
@@ -177,6 +179,17 @@ class ResponsesDecoder:
             return AIStreamChunk("", refusal=text)
         self._index = index  # from now on its deltas are the common event
         return AIStreamChunk(text, extra=({"logprobs": logprobs},) if logprobs else ())
+
+    def _said(self, kind: _Kind, event: Event) -> AIStreamChunk | None:
+        """Words that are done: told piece by piece before, in an event that may have had another place, or not yet."""
+        index, text = event.index, event.text or event.refusal or ""
+        if kind == "content":
+            self._length += len(text)
+        in_pieces = kind in (self._of_item(index) if kind in self._at_once.values() else self._kinds())
+        if in_pieces and self._at_once.get(index) != kind:
+            return None
+        self._at_once[index] = kind
+        return self._delta(kind, index, text)
 
     def _began(self, index: int, item: Mapping[str, object]) -> AIStreamChunk | None:
         self._open[index] = as_text(item.get("id"))
@@ -242,7 +255,7 @@ class ResponsesDecoder:
 
     def end(self, response: Response, status: str, rest: Sequence[AIStreamChunk]) -> AIStreamChunk:
         """The chunk for an answer that ended with this status, with the `rest` of it."""
-        chunk = _joined(rest)
+        chunk = joined(rest)
         chunk.usage = _usage(response.usage) if response.usage else None
         if status == "failed":
             failure = self._error({"error": response.error or {"message": "the response failed"}})
@@ -286,25 +299,6 @@ class ResponsesDecoder:
 
     def _error(self, value: object, data: str = "") -> ProviderError:
         return event_error(self._provider, value, data, request_id=self._request_id)
-
-
-def _joined(chunks: Sequence[AIStreamChunk]) -> AIStreamChunk:
-    """What one event brings is one chunk. Where it brings parts, they tell the place of the words as well."""
-    has_parts = any(chunk.parts for chunk in chunks)
-    return AIStreamChunk(
-        "".join(chunk.content for chunk in chunks),
-        reasoning="".join(chunk.reasoning for chunk in chunks),
-        refusal="".join(chunk.refusal for chunk in chunks),
-        tool_calls=tuple(call for chunk in chunks for call in chunk.tool_calls),
-        parts=tuple(part for chunk in chunks for part in _placed(chunk)) if has_parts else (),
-        extra=tuple(item for chunk in chunks for item in chunk.extra),
-    )
-
-
-def _placed(chunk: AIStreamChunk) -> tuple[ResponsePart, ...]:
-    if not chunk.content or TextPart(chunk.content) in chunk.parts:
-        return chunk.parts
-    return (TextPart(chunk.content), *chunk.parts)
 
 
 def _of_call(piece: ToolCallDelta | None) -> AIStreamChunk | None:

@@ -251,6 +251,9 @@ def _words(value: object, depth: int) -> str:
         return next((words for item in value[:8] if (words := _words(item, depth - 1))), "")
     if not isinstance(value, dict):
         return ""
+    if isinstance(place := value.get("loc"), list) and (said := as_text(value.get("msg"))):  # FastAPI's: in which field
+        field = ".".join(str(step) for step in place[:_DEPTH] if step != "body")
+        return f"{field}: {said}" if field else said
     words = next((words for key in _WORD_KEYS if (words := _words(value.get(key), depth - 1))), "")
     # A router says "Provider returned error" and keeps the provider's own answer beside it.
     cause = _words(as_map(value.get("metadata")).get("raw"), depth - 1)

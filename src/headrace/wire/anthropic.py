@@ -32,6 +32,19 @@ from .._types import (
 from ..errors import ProviderError
 from . import _anthropic_request
 from ._anthropic_errors import typed_error
+from ._anthropic_events import (
+    TOLD,
+    Block,
+    Delta,
+    Ending,
+    Event,
+    Message,
+    decode_answer,
+    decode_block,
+    decode_ending,
+    decode_event,
+    decode_object,
+)
 from ._anthropic_request import DEFAULT_MAX_TOKENS
 from ._codec import Encoded, undecodable
 from ._shared import ITEMS, MALFORMED, as_count, as_map, as_text, is_deep, load, usage
@@ -49,7 +62,11 @@ FINISH_REASONS: Final[Mapping[str, str]] = {
     "tool_use": "tool_calls",
     "refusal": "refusal",
     "pause_turn": "pause",
+    "compaction": "pause",  # as there, the turn goes on when what came is sent back
 }
+
+# Entries of `usage.iterations` that the totals leave out.
+_APART: Final = frozenset({"compaction", "advisor_message"})
 
 _EVENTS: Final = frozenset({
     "message_start",
@@ -63,67 +80,6 @@ _CONTENT: Final = {  # event: where its content lies, and the kinds of it that h
     "content_block_start": ("content_block", frozenset({"text", "thinking", "tool_use"})),
     "content_block_delta": ("delta", frozenset({"text_delta", "thinking_delta", "input_json_delta"})),
 }
-
-
-# One struct for every event: with two fields read, msgspec decodes a delta in 0.25 us (json.loads: 1.5 us); a tagged
-# union is no faster, and fails on the kinds that it does not know.
-
-
-class _Delta(msgspec.Struct, gc=False):
-    type: str = ""
-    text: str | None = None
-    thinking: str | None = None
-    partial_json: str | None = None
-
-
-class _Block(msgspec.Struct, gc=False):
-    type: str = ""
-    text: str | None = None
-    citations: list[dict[str, object]] | None = None
-    thinking: str | None = None
-    signature: str | None = None
-    id: str = ""
-    name: str = ""
-    input: msgspec.Raw = msgspec.Raw()
-
-
-class _Message(msgspec.Struct, gc=False):
-    model: str | None = None
-    usage: dict[str, object] | None = None
-
-
-class _Event(msgspec.Struct, gc=False):
-    type: str = ""
-    index: int = 0
-    delta: _Delta | None = None
-    content_block: msgspec.Raw = msgspec.Raw()
-    message: _Message | None = None
-    error: object = None
-
-
-class _Ending(msgspec.Struct, gc=False):
-    """`message_delta`, which is read a second time: it comes once."""
-
-    delta: dict[str, object] | None = None
-    usage: dict[str, object] | None = None
-
-
-class _Answer(msgspec.Struct, gc=False):
-    """A whole answer."""
-
-    content: list[msgspec.Raw]
-    model: str | None = None
-    stop_reason: str | None = None
-    stop_sequence: object = None
-    stop_details: object = None
-    usage: dict[str, object] | None = None
-
-
-_decode_event: Final = msgspec.json.Decoder(_Event).decode
-_decode_block: Final = msgspec.json.Decoder(_Block).decode
-_decode_ending: Final = msgspec.json.Decoder(_Ending).decode
-_decode_answer: Final = msgspec.json.Decoder(_Answer).decode
-_decode_object: Final = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class AnthropicCodec:
@@ -144,7 +100,7 @@ class AnthropicCodec:
     def decode_body(self, body: bytes, *, request_id: str | None = None) -> list[AIStreamChunk]:
         """See `Codec.decode_body`."""
         try:
-            answer = _decode_answer(body)
+            answer = decode_answer(body)
             if is_deep(body):
                 raise ValueError("it is nested too deep")
             blocks = _Decoder(request_id)
@@ -162,7 +118,7 @@ class AnthropicCodec:
                 is_final=True,
                 usage=_usage(answer.usage, ended=True),
                 finish_reason=_finish_reason(answer.stop_reason),
-                extra=_ending_extra({"stop_sequence": answer.stop_sequence, "stop_details": answer.stop_details}),
+                extra=_ending_extra({name: getattr(answer, name) for name in TOLD}),
                 meta=ChunkMeta(answer.model, request_id, answer.stop_reason, load(body)),
             )
         )
@@ -199,10 +155,17 @@ class _Own:
     def __init__(self, block: Mapping[str, object]) -> None:
         self.block, self.input = block, list[str]()
 
-    def whole(self) -> Mapping[str, object]:
-        """The block as it goes back."""
+    def set(self, delta: Mapping[str, object]) -> None:
+        """The summary of a compaction, which comes at once, or its signature."""
+        self.block = {**self.block, **{name: value for name, value in delta.items() if name != "type"}}
+
+    def whole(self) -> Mapping[str, object] | None:
+        """The block as it goes back; None where its input was cut by a limit: nobody would take that back."""
         given = "".join(self.input)
-        return {**self.block, "input": _decode_object(given)} if given else self.block
+        try:
+            return {**self.block, "input": decode_object(given)} if given else self.block
+        except MALFORMED:
+            return None
 
 
 class _Decoder:
@@ -238,7 +201,7 @@ class _Decoder:
         if self._ended:
             return None
         try:
-            found = _decode_event(data)
+            found = decode_event(data)
             if found.type == "content_block_delta" and (delta := found.delta) is not None:
                 if delta.type == "text_delta":
                     return AIStreamChunk(delta.text) if delta.text else None
@@ -249,7 +212,7 @@ class _Decoder:
         except MALFORMED as exc:
             return self._odd(event, data, exc)
 
-    def _delta(self, index: int, delta: _Delta, data: str) -> AIStreamChunk | None:
+    def _delta(self, index: int, delta: Delta, data: str) -> AIStreamChunk | None:
         block = self._open.get(index)
         if delta.type == "thinking_delta":
             if not delta.thinking:
@@ -265,15 +228,17 @@ class _Decoder:
                 return AIStreamChunk("", tool_calls=(ToolCallDelta(call.number, arguments=delta.partial_json),))
         if is_deep(data):
             raise ValueError("it is nested too deep")
-        found = as_map(_decode_object(data)["delta"])
+        found = as_map(decode_object(data)["delta"])
         if isinstance(block, _Own) and delta.partial_json:
             block.input.append(delta.partial_json)
+        if isinstance(block, _Own) and delta.type in {"compaction_delta", "signature_delta"}:
+            block.set(found)
         if isinstance(block, _Thinking) and isinstance(signature := found.get("signature"), str):
             block.signature = signature
         cited = (_citation(found.get("citation")),) if delta.type == "citations_delta" else ()
         return _handed_on(index, found, cited)
 
-    def _rest(self, event: str, found: _Event, data: str) -> AIStreamChunk | None:
+    def _rest(self, event: str, found: Event, data: str) -> AIStreamChunk | None:
         kind = found.type or event
         if "error" in {kind, event} or found.error is not None:
             self._fail(data)
@@ -282,9 +247,9 @@ class _Decoder:
         if kind == "content_block_stop":
             return self.stop(found.index)
         if kind == "message_start":
-            return self._message_start(found.message or _Message())
+            return self._message_start(found.message or Message())
         if kind == "message_delta":
-            return self._message_delta(_decode_ending(data))
+            return self._message_delta(decode_ending(data))
         if kind == "message_stop":
             return self._final()
         if kind in _EVENTS:
@@ -293,7 +258,7 @@ class _Decoder:
 
     def start(self, index: int, raw: msgspec.Raw) -> AIStreamChunk | None:
         """The beginning of a content block, which in a whole answer is all of it."""
-        block = _decode_block(raw)
+        block = decode_block(raw)
         if len(self._open) + len(self._calls) >= ITEMS:
             raise ValueError(f"more than {ITEMS} blocks are open")
         was_text, self._was_text = self._was_text, block.type == "text"
@@ -313,8 +278,14 @@ class _Decoder:
         if block.type == "tool_use":
             self._calls[index] = call = _Call(self._called, block.input)
             self._called += 1
-            return AIStreamChunk("", tool_calls=(ToolCallDelta(call.number, block.id, block.name),))
-        found = _decode_object(raw)
+            told = _beside_call(block)
+            return AIStreamChunk(
+                "",
+                tool_calls=(ToolCallDelta(call.number, block.id, block.name),),
+                parts=(VendorPart(PROVIDER, {"type": "tool_use", **told}, TextPart("")),) if told else (),
+                extra=({"type": "tool_use", "index": index, "id": block.id, **told},) if told else (),
+            )
+        found = decode_object(raw)
         if block.type == "redacted_thinking" and isinstance(data := found.get("data"), str):
             return _handed_on(index, found, (ReasoningPart("", data=data, origin=PROVIDER),))
         self._open[index] = _Own(found)
@@ -329,21 +300,24 @@ class _Decoder:
                 return None  # nobody would take it back
             return AIStreamChunk("", parts=(ReasoningPart(text, block.signature, origin=PROVIDER),))
         if isinstance(block, _Own):
-            return AIStreamChunk("", parts=(VendorPart(PROVIDER, block.whole()),))
+            whole = block.whole()
+            return None if whole is None else AIStreamChunk("", parts=(VendorPart(PROVIDER, whole),))
         call = self._calls.pop(index, None)
         if call is None:
             return None
         given = bytes(call.given).decode() if bytes(call.given) and msgspec.json.decode(call.given) else ""
         return AIStreamChunk("", tool_calls=(ToolCallDelta(call.number, arguments=given, ended=True),))
 
-    def _message_start(self, message: _Message) -> AIStreamChunk:
+    def _message_start(self, message: Message) -> AIStreamChunk:
         self._model = message.model
         self._usage |= message.usage or {}
         return AIStreamChunk("", usage=self._usage_so_far(), meta=ChunkMeta(self._model, self._request_id))
 
-    def _message_delta(self, ending: _Ending) -> AIStreamChunk | None:
+    def _message_delta(self, ending: Ending) -> AIStreamChunk | None:
         self._usage |= {name: value for name, value in (ending.usage or {}).items() if value is not None}
         self._ending |= ending.delta or {}
+        beside = {name: getattr(ending, name) for name in ("context_management", "input_transformations")}
+        self._ending |= {name: value for name, value in beside.items() if value is not None}
         if len(self._usage) + len(self._ending) > ITEMS:
             raise ValueError(f"more than {ITEMS} fields")
         reason = self._ending.pop("stop_reason", None)
@@ -394,10 +368,20 @@ def _handed_on(index: int, content: Mapping[str, object], parts: tuple[ResponseP
     return AIStreamChunk("", extra=({"type": content.get("type"), "index": index, **content},), parts=parts)
 
 
+def _beside_call(block: Block) -> Mapping[str, object]:
+    """What the vendor says of a call beside its name and input, unless the model itself called a tool of its own."""
+    told: dict[str, object] = {}
+    if (caller := as_map(block.caller)) and caller.get("type") != "direct":
+        told["caller"] = caller
+    if block.toolset_name:
+        told["toolset_name"] = block.toolset_name
+    return told
+
+
 def _citation(raw: object) -> Citation:
     found = as_map(raw)
     return Citation(
-        as_text(found.get("url")),
+        as_text(found.get("url")) or as_text(found.get("source")),
         as_text(found.get("title")) or as_text(found.get("document_title")),
         as_text(found.get("cited_text")) or "",
         raw=found,
@@ -414,14 +398,27 @@ def _finish_reason(stop_reason: str | None) -> str | None:
 
 
 def _usage(raw: Mapping[str, object] | None, *, ended: bool) -> Usage | None:
-    """`input_tokens` is what no cache gave: the total input is that, the tokens written to caches, and those read."""
+    """
+    `input_tokens` is what no cache gave: the total input is that, the tokens written to caches, and those read.
+
+    What the vendor summarised, or asked another model, in between is billed as well, and stands beside the totals.
+    """
     if not raw:
         return None
-    fresh = as_count(raw.get("input_tokens"))
-    written, cached = as_count(raw.get("cache_creation_input_tokens")), as_count(raw.get("cache_read_input_tokens"))
+    iterations = raw.get("iterations")
+    apart = (
+        [as_map(one) for one in iterations if as_map(one).get("type") in _APART] if isinstance(iterations, list) else ()
+    )
+
+    def count(name: str) -> int | None:
+        told = as_count(raw.get(name))
+        more = sum(as_count(one.get(name)) or 0 for one in apart)
+        return (told or 0) + more if more else told
+
+    fresh, written, cached = map(count, ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"))
     return usage(
         prompt=None if fresh is None else fresh + (written or 0) + (cached or 0),
-        completion=as_count(raw.get("output_tokens")),
+        completion=count("output_tokens"),
         cached=cached,
         cache_write=written,
         reasoning=as_count(as_map(raw.get("output_tokens_details")).get("thinking_tokens")),

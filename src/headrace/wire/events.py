@@ -35,7 +35,7 @@ class Events:
     def __init__(self) -> None:
         self._name = ""
         self._data: list[str] = []  # a list: an event of many lines must not be copied for each of them
-        self._json: list[str] | None = None  # lines of an object that came without framing
+        self._json: list[str] | None = None  # lines of JSON that came without framing
         self._json_size = 0  # their characters, line ends included
         self.broken: Undecodable | None = None
 
@@ -89,7 +89,7 @@ class Events:
                 self._data.append("")
             elif line == "event":
                 self._name = ""
-            elif line.startswith("{"):
+            elif line.startswith(("{", "[{")):
                 self._dispatch(found)
                 self._json, self._json_size = [], 0
                 self._read_json(line, found)
@@ -106,19 +106,20 @@ class Events:
         self._name = ""
 
     def _read_json(self, line: str, found: list[ServerEvent]) -> None:
-        """One more line of an object without framing; once it is whole it is an event."""
+        """One more line of JSON without framing; once it is whole it is an event, an array one for each in it."""
         assert self._json is not None
         self._json.append(line)
         self._json_size += len(line) + 1
         if self._json_size > RAW_JSON:
             self.broken = Undecodable(f"more than {RAW_JSON} characters of JSON without framing")
-        elif line.rstrip().endswith("}"):
+        elif line.rstrip().endswith(("}", "]")):
             try:
                 value = msgspec.json.decode("\n".join(self._json))
             except (msgspec.DecodeError, UnicodeError, RecursionError):
                 return
             self._json = None
-            found.append(("message", msgspec.json.encode(value).decode()))
+            values = value if isinstance(value, list) else [value]
+            found += [("message", msgspec.json.encode(one).decode()) for one in values]
 
 
 class JsonLines:

@@ -12,7 +12,7 @@ SDK types, 2026-11.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -29,7 +29,7 @@ from .._types import (
 )
 from ..errors import ProviderError
 from . import _gemini_request
-from ._codec import Encoded, undecodable
+from ._codec import Encoded, SaidThenFailed, joined, undecodable
 from ._gemini_args import PartialArgs
 from ._gemini_errors import typed_error
 from ._gemini_events import (
@@ -103,6 +103,12 @@ class GeminiCodec:
                 raise ValueError("it holds neither candidates nor a block")
         except MALFORMED as exc:
             raise undecodable(PROVIDER, body.decode("utf-8", "replace"), exc, request_id=request_id) from exc
+        except ProviderError as exc:
+            if not chunks:
+                raise
+            chunk = joined(chunks)  # an array whose last one is an error
+            chunk.usage, chunk.meta = decoder.usage(), ChunkMeta(decoder.model, decoder.request_id)
+            raise SaidThenFailed(chunk, exc) from None
         last = chunks[-1]
         last.is_final, last.usage = True, decoder.usage()
         last.meta = ChunkMeta(decoder.model, decoder.request_id, decoder.raw_finish_reason, load(body))
@@ -171,19 +177,28 @@ class _Decoder:
     def _with_care(self, data: str) -> AIStreamChunk | None:
         try:
             found = decode_response(data)
-            if found.error:
+            if found.error and not (found.candidates or found.usage):
                 raise typed_error(PROVIDER, data, request_id=self.request_id)
             if is_deep(data):
                 raise ValueError("it is nested too deep")
-            return self._response(found)
+            chunk = self._response(found)
         except MALFORMED as exc:
             return self._odd(data, exc)
+        return self._with_error(chunk, data) if found.error else chunk
+
+    def _with_error(self, chunk: AIStreamChunk | None, data: str) -> NoReturn:
+        """An error beside words or usage, which are not lost; a finish reason there proves nothing."""
+        error = typed_error(PROVIDER, data, request_id=self.request_id)
+        if chunk is None:
+            raise error
+        chunk.finish_reason = None
+        raise SaidThenFailed(chunk, error)
 
     def _response(self, found: Response) -> AIStreamChunk | None:
         pieces, reason, told = Pieces(), None, None
         if found.candidates:
             reason = self._first_candidate(found.candidates, pieces)
-        elif found.feedback and (blocked := found.feedback.get("blockReason")):
+        if found.feedback and (blocked := found.feedback.get("blockReason")):
             reason, self.raw_finish_reason = "content_filter", str(blocked)
             pieces.hand_on({"promptFeedback": found.feedback})
         if found.usage:
@@ -265,7 +280,7 @@ class _Decoder:
     def _call(self, call: FunctionCall, pieces: Pieces) -> None:
         """A call, or the next piece of one, which the vendor's own words in `extra` tell as well."""
         going_on = self._partial
-        if going_on is not None and call.name and not (call.name == going_on.name and bytes(call.partial)):
+        if going_on is not None and call.name and not going_on.goes_on_in(call):
             self._break_call(pieces)
         if self._partial is None:
             if not call.name:
@@ -276,7 +291,7 @@ class _Decoder:
                 pieces.call(ToolCallDelta(self._called, call.id or "", call.name, arguments, ended=True))
                 self._called += 1
                 return
-            self._partial = PartialArgs(call.name, call.args)
+            self._partial = PartialArgs(call.name, call.args, call.id)
             pieces.call(ToolCallDelta(self._called, call.id or "", call.name))
             self._called += 1
         if bytes(call.partial):

@@ -173,7 +173,7 @@ class _Decoder:
             raise undecodable(PROVIDER, data, exc, request_id=self._request_id) from exc
         says = bool(chunk.content or chunk.reasoning or chunk.tool_calls or chunk.extra)
         if line.error:
-            if says:
+            if says or chunk.usage is not None:
                 raise SaidThenFailed(chunk, self._error(data))
             raise self._error(data)
         named = line.model is not None and line.model != self._model

@@ -12,7 +12,7 @@ Source: OpenAI's API reference and SDK types, docs.x.ai, 2026-11; the servers' o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
@@ -22,8 +22,18 @@ from .._types import AIMessage, AIStreamChunk, ChunkMeta, GenerationConfig, Resp
 from ..errors import ProviderError
 from . import _openai_request
 from ._codec import Encoded, SaidThenFailed, undecodable
-from ._openai_beside_words import Details, Sources, annotated, images
-from ._openai_chunks import Choice, Delta, Event, PlainDelta, ToolCalls, decode_event, decode_plain, read_content
+from ._openai_beside_words import CustomCalls, Details, Sources, annotated, images
+from ._openai_chunks import (
+    Choice,
+    Delta,
+    Event,
+    PlainDelta,
+    ToolCalls,
+    decode_event,
+    decode_message,
+    decode_plain,
+    read_content,
+)
 from ._openai_errors import has_error, typed_error
 from ._openai_quirks import COMPATIBLE, GROK, OPENAI, Quirks
 from ._shared import ITEMS, MALFORMED, as_count, as_map, dump, is_deep, load, usage
@@ -31,7 +41,19 @@ from .framing import SSE
 
 __all__ = ("COMPATIBLE", "GROK", "OPENAI", "ChatCodec", "Quirks")
 
-FINISH_REASONS: Final[Mapping[str, str]] = {"function_call": "tool_calls"}  # all others are ours already
+# What servers say that speak for other vendors' models, too; all others are ours already, or unknown.
+FINISH_REASONS: Final[Mapping[str, str]] = {
+    "function_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_length": "length",
+    "model_context_window_exceeded": "length",
+    "sensitive": "content_filter",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +76,7 @@ class ChatCodec:
         """See `Codec.decode_body`."""
         try:
             value: object = msgspec.json.decode(body)
-            if has_error(value):
+            if has_error(value) and not as_map(value).get("choices"):
                 raise typed_error(self.provider, body.decode(), request_id=request_id, is_error=True)
             event = msgspec.convert(_as_event(value), Event)
             if event.choices is None:
@@ -89,7 +111,11 @@ def _as_event(value: object) -> object:
     choices = answer.get("choices")
     if not isinstance(choices, list):
         return value
-    return {**answer, "choices": [{**choice, "delta": choice.get("message")} for choice in map(as_map, choices)]}
+    return {**answer, "choices": [_as_delta(as_map(choice)) for choice in choices]}
+
+
+def _as_delta(choice: Mapping[str, object]) -> Mapping[str, object]:
+    return {**{name: value for name, value in choice.items() if name != "message"}, "delta": choice.get("message")}
 
 
 class ChatDecoder:
@@ -97,6 +123,7 @@ class ChatDecoder:
 
     __slots__ = (
         "_calls",
+        "_customs",
         "_details",
         "_finished",
         "_model",
@@ -111,7 +138,7 @@ class ChatDecoder:
         self._provider, self._quirks, self._request_id = codec.provider, codec.quirks, request_id
         self._model: str | None = None
         self._refused = self._finished = False
-        self._calls = ToolCalls()
+        self._calls, self._customs = ToolCalls(), CustomCalls()
         self._details, self._sources = Details(), Sources()
 
     def feed(self, event: str, data: str) -> AIStreamChunk | None:
@@ -142,7 +169,7 @@ class ChatDecoder:
         return AIStreamChunk(text, reasoning=thoughts, tool_calls=tool_calls, parts=parts)
 
     def _check_items(self, data: str) -> None:
-        if len(self._calls) + len(self._details) + len(self._sources) > ITEMS:
+        if len(self._calls) + len(self._customs) + len(self._details) + len(self._sources) > ITEMS:
             cause = ValueError(f"more than {ITEMS} calls, details and sources")
             raise undecodable(self._provider, data, cause, request_id=self._request_id)
 
@@ -166,25 +193,27 @@ class ChatDecoder:
     def take(self, event: Event) -> AIStreamChunk | None:
         """The chunk for an event that has been read, or None if it brings nothing."""
         choice = _first(event.choices or [])
-        delta = choice.delta or Delta()
+        delta = choice.delta or self._whole(choice) or Delta()
         content, thoughts, extra = read_content(delta)
         refusal = delta.refusal or ""
         tool_calls = self._calls.take(delta.tool_calls or (), delta.function_call)
         self._refused |= bool(refusal)
         reason = choice.finish_reason or None
         tokens = event.usage or (event.x_groq.usage if event.x_groq is not None else None) or choice.usage
+        extra += self._customs.add(delta.tool_calls or ())
         parts = self._parts(event, delta, extra, ended=bool(tool_calls or reason))
-        extra += _extra(choice, delta)
-        error = event.error or choice.error
+        parts += self._customs.take(self._provider) if reason else ()
+        extra += _extra(event, choice, delta)
+        error = event.error or choice.error or (event.x_groq.error if event.x_groq is not None else None)
         if reason == "error":
             error = error or {"message": "the answer ended with finish_reason 'error'"}
+        meta = self._meta(event.model, reason)
         if error:
             reason = None  # it is no proof of an end beside an error
         self._finished |= reason is not None
-        meta = self._meta(event.model, reason)
         failure = self._error(dump({"error": error}, provider=self._provider).decode()) if error else None
         if not (content or thoughts or refusal or tool_calls or parts or extra or tokens):
-            if failure is not None:
+            if failure is not None and (meta is None or meta.raw_finish_reason is None):
                 raise failure
             if meta is None:
                 return None
@@ -214,8 +243,18 @@ class ChatDecoder:
         details = self._details.take(self._provider) if ended else ()
         return (*details, *images(delta), *annotated(delta), *sources)
 
+    def _whole(self, choice: Choice) -> Delta | None:
+        """The `message` of a choice without a delta: a few servers stream their whole answer as one event."""
+        try:
+            return decode_message(choice.message) if bytes(choice.message) else None
+        except MALFORMED as exc:
+            raise undecodable(
+                self._provider, bytes(choice.message).decode(errors="replace"), exc, request_id=self._request_id
+            ) from exc
+
     def _done(self) -> AIStreamChunk:
-        return AIStreamChunk("", is_final=True, parts=self._details.take(self._provider))
+        parts = (*self._details.take(self._provider), *self._customs.take(self._provider))
+        return AIStreamChunk("", is_final=True, parts=parts)
 
     def _no_event(self, data: str, cause: Exception) -> AIStreamChunk | None:
         text = data.strip()
@@ -239,15 +278,17 @@ class ChatDecoder:
     def _finish_reason(self, reason: str | None) -> str | None:
         if reason is None:
             return None
+        reason = FINISH_REASONS.get(reason, reason)
         if reason == "stop" and self._refused:
             return "refusal"
-        return FINISH_REASONS.get(reason, reason)
+        return "tool_calls" if reason == "stop" and self._calls else reason  # a call that was asked for by its name
 
     def _usage(self, raw: Mapping[str, object]) -> Usage:
         inputs, outputs = as_map(raw.get("prompt_tokens_details")), as_map(raw.get("completion_tokens_details"))
         prompt, completion = as_count(raw.get("prompt_tokens")), as_count(raw.get("completion_tokens"))
-        total, cached = as_count(raw.get("total_tokens")), as_count(inputs.get("cached_tokens"))
-        reasoning = as_count(outputs.get("reasoning_tokens"))
+        total = as_count(raw.get("total_tokens"))
+        cached = _one_of((inputs.get("cached_tokens"), *map(raw.get, _CACHED)))
+        reasoning = _one_of((outputs.get("reasoning_tokens"), raw.get("reasoning_tokens")))
         if self._quirks.reasoning_apart and prompt is not None and completion is not None:
             if cached is not None and cached > prompt:  # then the cached ones stand beside the prompt's
                 prompt += cached
@@ -262,22 +303,31 @@ class ChatDecoder:
             completion=completion,
             total=total,
             cached=cached,
-            cache_write=as_count(inputs.get("cache_write_tokens")),
+            cache_write=_one_of((inputs.get("cache_write_tokens"), raw.get("cache_creation_input_tokens"))),
             reasoning=reasoning,
             source=source,
             raw=raw,
         )
 
 
-def _extra(choice: Choice, delta: Delta) -> list[Mapping[str, object]]:
+# Where servers tell of the prompt what their cache gave, if not in the details: DeepSeek, Moonshot, Databricks.
+_CACHED: Final = ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
+
+
+def _one_of(values: Iterable[object]) -> int | None:
+    """The first that is a count."""
+    return next((count for value in values if (count := as_count(value)) is not None), None)
+
+
+def _extra(event: Event, choice: Choice, delta: Delta) -> list[Mapping[str, object]]:
     """The vendor's objects for what is no words, as they came."""
-    found: list[Mapping[str, object]] = []
-    if delta.annotations:
-        found.append({"annotations": delta.annotations})
-    if delta.audio:
-        found.append({"audio": delta.audio})
-    if delta.images:
-        found.append({"images": delta.images})
+    found: list[Mapping[str, object]] = [
+        {name: value}
+        for name in ("annotations", "audio", "images", "executed_tools", "context")
+        if (value := getattr(delta, name))
+    ]
+    if event.moderation:
+        found.append({"moderation": event.moderation})
     if choice.logprobs and any(as_map(choice.logprobs).values()):
         found.append({"logprobs": choice.logprobs})
     return found
