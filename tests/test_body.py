@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import ModuleType
 
 import httpx
 import httpx2
 import pytest
-from anyio import BrokenResourceError, create_task_group, create_tcp_listener
+from anyio import BrokenResourceError, EndOfStream, create_task_group, create_tcp_listener
 from anyio.abc import SocketAttribute, SocketStream
 from h11 import RemoteProtocolError
 
 from headrace import AIMessage
 from headrace._body import Direct, Layered, body_of
+from headrace.errors import AuthenticationError, TruncatedStreamError
 from headrace.providers.openai import OpenAIProvider
 from headrace.simulator import Script, Simulator, faults
 
@@ -33,9 +35,10 @@ async def serving(*answers: bytes, reset: bool = False) -> AsyncIterator[tuple[s
     async def handle(stream: SocketStream) -> None:
         connections.append(1)
         async with stream:
-            for answer in answers:
-                await stream.receive()
-                await stream.send(answer)
+            with suppress(EndOfStream):  # a client that comes no more
+                for answer in answers:
+                    await stream.receive()
+                    await stream.send(answer)
             if reset:
                 stream.extra(SocketAttribute.raw_socket).setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER of 0 s
 
@@ -131,6 +134,41 @@ async def test_a_transport_without_httpcore_goes_the_public_way() -> None:
         assert await pieces(body) == ([b"one"], None)
 
 
+async def test_bytes_behind_the_end_are_no_answer_to_the_next_request(library: ModuleType) -> None:
+    answer = HEAD + TWO + END
+    async with serving(answer + answer, answer) as (url, connections), library.AsyncClient() as client:
+        for number in (1, 2):
+            async with client.stream("GET", url) as response:
+                assert await pieces(body_of(response)) == ([b"onetwo"], None)
+            assert len(connections) == number
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_a_body_that_a_hook_has_read_is_what_was_kept(library: ModuleType, coding: str) -> None:
+    async def read(response: httpx.Response) -> None:
+        await response.aread()
+
+    data = b'{"error": {"message": "no such key"}}'
+    data = data if coding == "identity" else gzip.compress(data)
+    head = f"HTTP/1.1 401 no\r\ncontent-encoding: {coding}\r\ncontent-length: {len(data)}\r\n\r\n".encode()
+    async with serving(head + data) as (url, _), library.AsyncClient(event_hooks={"response": [read]}) as client:
+        async with session(OpenAIProvider("k", base_url=url, http_client=client)) as provider:
+            with pytest.raises(AuthenticationError, match="no such key"):
+                await provider.chat([AIMessage("user", "hi")])
+
+
+async def test_a_body_that_a_hook_has_read_and_not_kept_is_told_as_lost(library: ModuleType) -> None:
+    async def read(response: httpx.Response) -> None:
+        async for _ in response.aiter_raw():
+            pass
+
+    answer = HEAD.replace(b"\r\n\r\n", b"\r\ncontent-type: text/event-stream\r\n\r\n") + TWO + END
+    async with serving(answer) as (url, _), library.AsyncClient(event_hooks={"response": [read]}) as client:
+        async with session(OpenAIProvider("k", base_url=url, http_client=client)) as provider:
+            with pytest.raises(TruncatedStreamError, match="StreamConsumed"):
+                await provider.chat([AIMessage("user", "hi")])
+
+
 class Hidden(httpx.AsyncBaseTransport):
     """httpx's own transport behind somebody else's, which keeps its parser from sight."""
 
@@ -165,3 +203,31 @@ async def test_the_public_way_leaves_no_generator_to_the_garbage_collector() -> 
             async with session(OpenAIProvider("k", base_url=sim.base_url("openai"), http_client=client)) as provider:
                 words = [chunk.content async for chunk in provider.chat_stream([AIMessage("user", "hi")])]
     assert words == ["One", provider.marker]
+
+
+class Louder(httpx.AsyncHTTPTransport):
+    """Somebody's transport that changes what is read, and hands on every name of what it wraps."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        response.stream = Loud(response.stream)
+        return response
+
+
+class Loud(httpx.AsyncByteStream):
+    def __init__(self, inner: object) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self.inner:  # type: ignore[attr-defined]  # a stream of httpx
+            yield piece.upper()
+
+
+async def test_a_stream_of_somebody_else_is_not_passed_by() -> None:
+    async with serving(HEAD + TWO + END) as (url, _), httpx.AsyncClient(transport=Louder()) as client:
+        async with client.stream("GET", url) as response:
+            found, error = await pieces(body_of(response))
+            assert (b"".join(found), error) == (b"ONETWO", None)

@@ -22,6 +22,7 @@ from anyio import BrokenResourceError, CancelScope, EndOfStream
 __all__ = ("Body", "body_of")
 
 READ: Final = 64 << 10  # bytes asked of the socket at once, as httpcore does
+LIBRARIES: Final = frozenset({"anyio", "httpcore", "httpcore2", "httpx", "httpx2", "trio"})
 
 Receive: TypeAlias = Callable[[int], Awaitable[bytes]]  # of an anyio stream, or a trio stream: at most so many bytes
 
@@ -78,6 +79,8 @@ class Direct:
                     break
                 else:
                     self._over = True
+                    if self._parser.trailing_data[0]:  # no answer to anything: the next request would get it as its own
+                        self._parser.send_failed()  # so this connection is not used again
         except h11.RemoteProtocolError as exc:
             self._broken, self._over = exc, True
         return b"".join(pieces)
@@ -113,14 +116,40 @@ class Layered:
                 await self._stream.__anext__()
 
 
-def body_of(response: object) -> Body:
-    """The body of an open response of httpx or httpx2, of which nothing has been read."""
+class Response(Protocol):
+    """An open response of httpx or httpx2."""
+
+    @property
+    def stream(self) -> object:
+        """Its body, as it is read from the connection."""
+        ...
+
+    @property
+    def is_stream_consumed(self) -> bool:
+        """Whether somebody has read it; what was read is kept, decompressed."""
+        ...
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """What is kept."""
+        ...
+
+
+def body_of(response: Response) -> Body:
+    """The body of an open response, read already (by the client's own hooks) or not."""
+    if response.is_stream_consumed:  # the connection is free, perhaps another request's: nothing of it is read here
+        return Layered(response.aiter_bytes())
     inner: object = response
     for name in ("stream", "_stream", "_httpcore_stream", "_stream", "_connection"):
-        inner = getattr(inner, name, None)
+        inner = _known(inner, name)
     parser = getattr(inner, "_h11_state", None)
-    socket = getattr(getattr(inner, "_network_stream", None), "_stream", None)
+    socket = _known(_known(inner, "_network_stream"), "_stream")
     receive = getattr(socket, "receive", None) or getattr(socket, "receive_some", None)
     if isinstance(parser, h11.Connection) and callable(receive):
         return Direct(parser, cast("Receive", receive))
-    return Layered(cast("AsyncIterator[bytes]", getattr(response, "stream")))  # noqa: B009
+    return Layered(cast("AsyncIterator[bytes]", response.stream))
+
+
+def _known(owner: object, name: str) -> object:
+    """What `owner` holds, if it is of a class whose reading is known: one of somebody else's is not passed by."""
+    held = getattr(owner, name, None)
+    return held if type(held).__module__.partition(".")[0] in LIBRARIES else None

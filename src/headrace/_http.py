@@ -243,6 +243,8 @@ class Exchange:
     ) -> None:
         self.status = response.status_code
         self.headers = lowered(response.headers)
+        if response.is_stream_consumed:  # by a hook of the given client: what is kept of it is decompressed
+            self.headers.pop("content-encoding", None)
         self.content_type = self.headers.get("content-type", "").lower()
         self._response, self._provider = response, provider
         if tape is not None:
