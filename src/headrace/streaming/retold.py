@@ -9,12 +9,14 @@ stream knows only as long as somebody else does. Knows no stream.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from weakref import ref
 
-from ..errors import HeadraceError
+from ..errors import HeadraceError, ProviderError
 
 __all__ = ("Retold", "without_frames_of")
+
+OURS: Final = frozenset({HeadraceError.__module__, ProviderError.__module__})
 
 E = TypeVar("E", bound=Exception)
 
@@ -22,12 +24,13 @@ E = TypeVar("E", bound=Exception)
 class Retold(Generic[E]):
     """`error` as it is; `shown()` and `again()` give it to others: the same each time, for whoever has kept it."""
 
-    __slots__ = ("_origin", "_twin", "error")
+    __slots__ = ("_is_plain", "_origin", "_twin", "error")
     error: E
 
     def __init__(self, error: E) -> None:
         self.error, self._origin = error, error.__traceback__
-        if isinstance(error, HeadraceError) and not hasattr(error, "__notes__"):
+        self._is_plain = _is_plain(error)
+        if self._is_plain and not hasattr(error, "__notes__"):
             error.__notes__ = []  # shared with the twins: a note that is added to one is on all
         self._twin: ref[E] | None = None
 
@@ -40,10 +43,20 @@ class Retold(Generic[E]):
         twin = self._twin() if self._twin is not None else None
         if twin is None:
             twin = self.error
-            if isinstance(twin, HeadraceError):  # another may not be what its arguments make
+            if self._is_plain:
                 twin = _twin(twin)
                 self._twin = ref(twin)
         return twin
+
+
+def _is_plain(error: Exception) -> bool:
+    """
+    Whether all that it is stands in its arguments and its dict: it is made, and laid out, as an error of this package.
+    One with slots, with a `__new__` of its own, or that is an OSError as well, is raised as it is.
+    """
+    kind = type(error)
+    ours = next((one for one in kind.__mro__ if one.__module__ in OURS), None)
+    return ours is not None and kind.__new__ is ours.__new__ and kind.__basicsize__ == ours.__basicsize__
 
 
 def _twin(error: E) -> E:
