@@ -17,7 +17,7 @@ from . import _clock
 from ._checks import check_whole
 from ._types import Ending, Frame, Recording
 
-__all__ = ("Recorder", "Tape", "is_sensitive")
+__all__ = ("MASKED_FROM", "Recorder", "Tape", "is_sensitive")
 
 RING: Final = 1 << 20  # bytes for each response: some 4,000 events; a thousand open streams hold 1 GiB at the very most
 KEPT: Final = 16  # recordings

@@ -26,7 +26,7 @@ Ending: TypeAlias = Literal["eof", "cut", "left"]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Bytes of the body as they were read. `at` is in seconds since the request was sent."""
+    """What one read of the body brought: an event, many, or a part. `at` is in seconds since the request was sent."""
 
     at: float
     data: bytes

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from .._recorder import is_sensitive
+from .._recorder import MASKED_FROM, is_sensitive
 from .._types import Secret
 
 __all__ = ("Mask", "credentials")
 
-MASKED_FROM: Final = 8  # characters: what is shorter, such as "EMPTY" for a local server, may be a word
 HIDDEN: Final = "***"
 _CREDENTIAL: Final = ("key", "token", "password", "credential")  # of requests only: answers tell limits of tokens
 

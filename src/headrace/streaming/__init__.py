@@ -1,1 +1,1 @@
-"""Streams: the pure machine that decides, and the thin shell of tasks and channels around it."""
+"""Streams: the pure machine that decides, and the thin shell of tasks around it."""
