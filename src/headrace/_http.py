@@ -291,8 +291,8 @@ class Exchange:
         """What can be had of a refusal's body within 2 s: at most 64 K characters, wrong bytes replaced."""
         data = bytearray()
         with move_on_after(CLOSE), suppress(HeadraceError):
-            while len(data) < 4 * REFUSAL_TEXT and (part := await self.guard.read()):
-                data += part
+            while (room := 4 * REFUSAL_TEXT - len(data)) and (part := await self.guard.read()):
+                data += part[:room]
         return data.decode(errors="replace")[:REFUSAL_TEXT].strip()
 
 
@@ -373,6 +373,8 @@ class Guard:
             if not self._opened_raw:
                 self._inflate, self._opened_raw = inflater(self.headers.get("content-encoding", "")), True
             while not self._closed:
+                if self._inflate is not None and self._inflate.broken is not None:
+                    raise self._inflate.broken  # before the end, which may be next
                 data = await self._body.__anext__()
                 self._stamp()
                 if self._inflate is not None:
