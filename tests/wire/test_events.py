@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import httpx
 import httpx_sse
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,6 +140,26 @@ def test_what_stood_before_too_much_json_comes_first_then_the_error() -> None:
     assert events.feed(text) == [("message", "a")]
     assert isinstance(events.broken, Undecodable)
     assert "without framing" in str(events.broken)
+
+
+def test_what_looks_like_json_without_framing_and_is_none_is_an_error_at_once() -> None:
+    events = Events()
+    assert events.feed("data: a\n\n{not so}\ndata: b\n\n") == [("message", "a")]
+    assert "that is none" in str(events.broken)
+
+
+def test_brackets_within_its_strings_close_nothing() -> None:
+    assert told(b'{"a": "}",\n"b": "\\"]}",\n"c": [1\n]}\n') == [("message", '{"a":"}","b":"\\"]}","c":[1]}')]
+
+
+def test_json_without_framing_is_decoded_once_however_many_lines_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of 10,000 lines may look like the last: tried at each, 64 K characters took half a minute."""
+    decoded: list[int] = []
+    decode = msgspec.json.decode
+    monkeypatch.setattr(msgspec.json, "decode", lambda text: decoded.append(len(text)) or decode(text))
+    (found,) = told(b'{"a":[[]\n' + b",[]\n" * 10_000 + b"]}\n")
+    assert found[1].count("[]") == 10_001
+    assert len(decoded) == 1
 
 
 @pytest.mark.parametrize("line", ["\n", '"a": 1,\n'], ids=["blank", "full"])

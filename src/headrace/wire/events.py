@@ -10,6 +10,7 @@ Source: WHATWG HTML 9.2.6, "Interpreting an event stream"; jsonlines.org.
 
 from __future__ import annotations
 
+import re
 from typing import Final, TypeAlias
 
 import msgspec
@@ -21,6 +22,7 @@ __all__ = ("Events", "JsonLines", "ServerEvent")
 ServerEvent: TypeAlias = tuple[str, str]  # name and data; a bare tuple, as there is one for each chunk
 
 RAW_JSON: Final = 64 << 10  # characters of an error that came without framing; the largest recorded is under 1 KB
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.?)*"?')  # of JSON, within a line; also one that lacks its end
 
 
 class Events:
@@ -30,13 +32,13 @@ class Events:
     `broken` is an error that is still to be raised: what stood before it was returned first.
     """
 
-    __slots__ = ("_data", "_json", "_json_size", "_name", "broken")
+    __slots__ = ("_data", "_json", "_json_open", "_json_size", "_name", "broken")
 
     def __init__(self) -> None:
         self._name = ""
         self._data: list[str] = []  # a list: an event of many lines must not be copied for each of them
         self._json: list[str] | None = None  # lines of JSON that came without framing
-        self._json_size = 0  # their characters, line ends included
+        self._json_size = self._json_open = 0  # their characters, line ends included; their brackets still open
         self.broken: Undecodable | None = None
 
     def feed(self, text: str) -> list[ServerEvent]:
@@ -91,7 +93,7 @@ class Events:
                 self._name = ""
             elif line.startswith(("{", "[{")):
                 self._dispatch(found)
-                self._json, self._json_size = [], 0
+                self._json, self._json_size, self._json_open = [], 0, 0
                 self._read_json(line, found)
             elif line.startswith("error:"):
                 self._dispatch(found)
@@ -106,16 +108,23 @@ class Events:
         self._name = ""
 
     def _read_json(self, line: str, found: list[ServerEvent]) -> None:
-        """One more line of JSON without framing; once it is whole it is an event, an array one for each in it."""
+        """
+        One more line of JSON without framing; once it is whole it is an event, an array one for each in it. It is
+        decoded once, where its brackets close: lines may be as many as characters.
+        """
         assert self._json is not None
         self._json.append(line)
         self._json_size += len(line) + 1
+        bare = _STRING.sub("", line)
+        self._json_open += sum(map(bare.count, "{[")) - sum(map(bare.count, "}]"))
         if self._json_size > RAW_JSON:
             self.broken = Undecodable(f"more than {RAW_JSON} characters of JSON without framing")
-        elif line.rstrip().endswith(("}", "]")):
+        elif self._json_open <= 0:
             try:
                 value = msgspec.json.decode("\n".join(self._json))
-            except (msgspec.DecodeError, UnicodeError, RecursionError):
+            except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+                self.broken = Undecodable(f"JSON without framing that is none: {exc}")
+                self.broken.__cause__ = exc
                 return
             self._json = None
             values = value if isinstance(value, list) else [value]
