@@ -48,39 +48,42 @@ class Inflater:
         """
         if self.broken is not None:
             raise self.broken
-        out, size = b"", len(data)
+        pieces, room, size = list[bytes](), EVENT_BYTES + 1, len(data)  # one more, which tells that there is more
         while data and self.broken is None:
             if self._zlib.eof:  # a body may be several members, one behind the other (RFC 1952 2.2)
                 self._zlib = _decompressor()
             before = self._zlib.copy()
             try:
-                out += self._zlib.decompress(data, EVENT_BYTES - len(out) + 1)
+                piece = self._zlib.decompress(data, room)
             except zlib.error as exc:
-                out += _until_error(before, data)
+                piece = _until_error(before, data, room)
                 self.broken = Undecodable(f"the body is not {self._coding}: {exc}")
                 self.broken.__cause__ = exc
-            if len(out) > EVENT_BYTES:
-                out = out[:EVENT_BYTES]
+            room -= len(piece)
+            if not room:
+                piece = piece[:-1]
                 self.broken = Undecodable(f"{size} bytes of {self._coding} expand to more than {EVENT_BYTES}")
+            pieces.append(piece)
             data = self._zlib.unused_data
-        if self.broken is not None and not out:
+        if self.broken is not None and not any(pieces):
             raise self.broken
-        return out
+        return b"".join(pieces)
 
 
 def _decompressor() -> zlib._Decompress:
     return zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by its header
 
 
-def _until_error(state: zlib._Decompress, data: bytes) -> bytes:
-    """What `data` holds before its bad byte; zlib tells nothing of a call that meets one."""
-    out = b""
+def _until_error(state: zlib._Decompress, data: bytes, room: int) -> bytes:
+    """What `data` holds before its bad byte, at most `room`; zlib tells nothing of a call that meets one."""
+    pieces: list[bytes] = []
     with suppress(zlib.error):
         for at in range(len(data)):
-            out += state.decompress(data[at : at + 1], EVENT_BYTES - len(out) + 1)
-            if len(out) > EVENT_BYTES:
+            pieces.append(piece := state.decompress(data[at : at + 1], room))
+            room -= len(piece)
+            if not room:
                 break
-    return out
+    return b"".join(pieces)
 
 
 def inflater(coding: str) -> Inflater | None:
