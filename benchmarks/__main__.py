@@ -28,11 +28,15 @@ QUICK: Final[dict[str, dict[str, Any]]] = {  # what makes a look of a measuremen
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="*", choices=[*report.MODULES, []], help="only these (default: all)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", nargs="*", help=f"only these of {', '.join(report.MODULES)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="few rounds, nothing is written")
     options = parser.parse_args()
     names = options.name or list(report.MODULES)
+    if unknown := sorted(set(names) - set(report.MODULES)):
+        parser.error(f"there is no {', '.join(unknown)}")
     for number, name in enumerate(names, 1):
         print(f"---- {number} of {len(names)}: {name}", flush=True)
         began = time.perf_counter()

@@ -174,16 +174,14 @@ def _lines(plt, plot: Lines):
             xs, ys = zip(*points, strict=True)
             ax.plot(xs, ys, marker=marker, markersize=5, linewidth=1.8, color=shade[name], label=name)
         ax.set_xscale("log")
-        if panel.log:
-            ax.set_yscale("log")
-        else:
-            ax.set_ylim(bottom=0)
         ticks = sorted({x for points in panel.series.values() for x, _ in points})
         ax.set_xticks(ticks, [f"{x:,}" for x in ticks])
         ax.minorticks_off()
         ax.set_title(panel.title)
         ax.set_xlabel(plot.x)
         ax.grid()
+    ys = [y for panel in plot.panels for points in panel.series.values() for _, y in points]
+    axes[0][0].set_ylim(0, 1.08 * max(ys))  # of all panels: they share it
     axes[0][0].set_ylabel(plot.y)
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=len(names))
     return figure

@@ -1,15 +1,19 @@
 """
 What does an open stream take of the client's memory? Streams that have each had some words, and then rest.
 
-Each figure is of a fresh process: it reads one whole answer, so that all is imported; notes its resident size; opens
-that many streams, reads the first words of each; and notes it again. The source runs in another process. What a stream
+Each figure is of a fresh process: it opens one stream, so that all is imported and made; notes its resident size; opens
+that many more, reads the first words of each; and notes it again. The source runs in another process. What a stream
 takes is the slope: of the line through the largest and the smallest count, so that what is taken once does not count.
+
+More than `SESSION` streams are spread over several sessions, all made before the size is noted: for each new connection
+httpx's pool looks at every other one, so that 5,000 in one pool take a minute of CPU time to open.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import math
 import os
 import resource
 import statistics
@@ -18,24 +22,25 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio import CapacityLimiter, Event, create_task_group
+from anyio import CapacityLimiter, Event, create_task_group, sleep_forever
 
 from ._bench import ROOT, machine, save, serving, table, versions
 from ._plots import Lines, Panel, Plot
-from ._streams import BACKENDS, BY_HAND, CLIENTS, OURS
+from ._streams import BACKENDS, BY_HAND, CLIENTS, OURS, Read
 
 COUNTS = (10, 100, 1000, 5000)
 ROUNDS = 3
-ONCE = 5000  # from here on one round is enough: httpx's pool looks at every connection for each new one
+SESSION = 1000  # streams of one session
 WORDS = 5  # that each stream has had when it rests
 OPENING = 20  # at once: more would wait for each other in httpx's pool
 SPARE = 100  # files beside one for each stream
-LIMIT = 900.0  # seconds for one process; 5,000 streams take half a minute to open on a quiet machine
+LIMIT = 600.0  # seconds for one process; 5,000 streams take half a minute on a quiet machine
 
 
 def resident() -> int:
@@ -56,38 +61,37 @@ def files() -> int:
 
 async def child(port: int, name: str, count: int) -> None:
     """Open them all, print what they take, and go without a word to the source."""
-    resting, all_rest, few = 0, Event(), CapacityLimiter(OPENING)
-    base = f"http://127.0.0.1:{port}/openai/n-{WORDS}/per-1/gap-0"
+    base = f"http://127.0.0.1:{port}/openai/n-{WORDS}/per-1/gap-0/rest"
+    few = CapacityLimiter(OPENING)
 
-    async def nothing() -> None:
-        """Read on."""
+    async def opened(reads: Sequence[Read], number: int) -> None:
+        """Come back when so many more rest, in all of the sessions alike."""
+        left, all_rest = number, Event()
 
-    async with (
-        CLIENTS[name](base) as read,
-        CLIENTS[name](f"{base}/rest") as read_and_rest,
-        create_task_group() as tasks,
-    ):
-        assert await read(1, nothing) >= WORDS
-        gc.collect()
-        before = resident()
-
-        async def stream() -> None:
-            nonlocal resting
-            await few.acquire_on_behalf_of(held := object())
+        async def stream(read: Read) -> None:
+            opening = object()
+            await few.acquire_on_behalf_of(opening)
 
             async def rest() -> None:
-                nonlocal resting
-                few.release_on_behalf_of(held)
-                resting += 1
-                if resting == count:
+                nonlocal left
+                few.release_on_behalf_of(opening)
+                left -= 1
+                if not left:
                     all_rest.set()
-                await anyio.sleep_forever()
+                await sleep_forever()
 
-            await read_and_rest(WORDS, rest)
+            await read(WORDS, rest)
 
-        for _ in range(count):
-            tasks.start_soon(stream)
+        for at in range(number):
+            tasks.start_soon(stream, reads[at % len(reads)])
         await all_rest.wait()
+
+    async with AsyncExitStack() as stack, create_task_group() as tasks:
+        sessions = [await stack.enter_async_context(CLIENTS[name](base)) for _ in range(math.ceil(count / SESSION))]
+        await opened(sessions, len(sessions))
+        gc.collect()
+        before = resident()
+        await opened(sessions, count)
         gc.collect()
         sys.stdout.write(f"{resident() - before}\n")
         sys.stdout.flush()
@@ -110,7 +114,7 @@ def slope(sizes: Mapping[int, float]) -> float:
 
 def measure(*, rounds: int = ROUNDS, counts: Sequence[int] = COUNTS) -> dict[str, Any]:
     """
-    Every client at every count on both loops; medians of the rounds (of one, from `ONCE` on).
+    Every client at every count on both loops; medians of the rounds.
 
     Returns:
         `rows` with `backend`, `client`, `streams` and `bytes`, the growth of the process; `slopes` with `backend`,
@@ -130,11 +134,7 @@ def measure(*, rounds: int = ROUNDS, counts: Sequence[int] = COUNTS) -> dict[str
     # As many at once as there are cores: what a process holds does not depend on how fast it is.
     with serving() as server, ThreadPoolExecutor(os.cpu_count()) as threads:
         runs = product(possible, BACKENDS, CLIENTS)
-        wanted = [
-            threads.submit(run, backend, count, name)
-            for count, backend, name in runs
-            for _ in range(rounds if count < ONCE else 1)
-        ]
+        wanted = [threads.submit(run, backend, count, name) for count, backend, name in runs for _ in range(rounds)]
         for one in wanted:
             one.result()
     for backend, name in product(BACKENDS, CLIENTS):
@@ -173,8 +173,8 @@ def section(data: Mapping[str, Any]) -> str:
             f"`{data['command']}` on {data['machine']}; {data['versions']}.{left}",
             (
                 "MiB by which the client process grows when that many streams are opened, each of which has had "
-                f"{WORDS} words and then rests; medians of {data['rounds']} (from {ONCE:,} on: once), each in a fresh "
-                "process that had read one whole answer before. The resident size counts; sockets' buffers in the "
+                f"{WORDS} words and then rests; medians of {data['rounds']}, each in a fresh process that had a stream "
+                f"open before, in sessions of {SESSION:,} streams. The resident size counts; sockets' buffers in the "
                 "kernel and TLS come on top. A stream: the slope from the fewest streams to the most, in KiB; the "
                 "ratio is to the hand-written loop."
             ),
