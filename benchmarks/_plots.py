@@ -48,12 +48,13 @@ class Bars:
 
 @dataclass(frozen=True, kw_only=True)
 class Lines:
-    """Lines over a logarithmic axis: panels side by side, which share both axes and the names of their series."""
+    """Lines: panels side by side, which share both axes and the names of their series. `log` is of the axis below."""
 
     panels: Sequence[Panel]
     x: str
     y: str
     alt: str
+    log: bool = True
 
 
 Plot = Bars | Lines
@@ -145,6 +146,8 @@ def _bars(plt, plot: Bars):
             ax.minorticks_off()
         elif panel.form.endswith("%}"):
             ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+            ax.set_xticks([0, 0.5, 1])
+        ax.set_xlim(left=0, right=1.25 if panel.form.endswith("%}") else None)
         ax.set_xlabel(panel.title)
         ax.set_yticks([place + (len(names) - 1) / 2 for place in places], plot.labels)
         ax.tick_params(axis="y", length=0)
@@ -173,10 +176,13 @@ def _lines(plt, plot: Lines):
         for (name, points), marker in zip(panel.series.items(), "osD^v", strict=False):
             xs, ys = zip(*points, strict=True)
             ax.plot(xs, ys, marker=marker, markersize=5, linewidth=1.8, color=shade[name], label=name)
-        ax.set_xscale("log")
-        ticks = sorted({x for points in panel.series.values() for x, _ in points})
-        ax.set_xticks(ticks, [f"{x:,}" for x in ticks])
-        ax.minorticks_off()
+        if plot.log:
+            ax.set_xscale("log")
+            ticks = sorted({x for points in panel.series.values() for x, _ in points})
+            ax.set_xticks(ticks, [f"{x:,}" for x in ticks])
+            ax.minorticks_off()
+        else:
+            ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         ax.set_title(panel.title)
         ax.set_xlabel(plot.x)
         ax.grid()

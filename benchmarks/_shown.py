@@ -6,7 +6,7 @@ Plots and lines at the top of the page for the modules that give tables only: by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ._plots import OURS, Bars, Panel, Plot
@@ -46,10 +46,10 @@ def import_lines(data: Mapping[str, Any]) -> Lines:
     return [("`import headrace`, against what it stands on", f"{ratio:.2f}", "what-the-import-costs")]
 
 
-def programs(data: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """Of each program that reads piece by piece, over all formats: the share of faults told, of characters lost."""
+def programs(answers: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
+    """Of each program, over all formats: the share of faults told, of characters lost."""
     found: dict[str, list[Mapping[str, Any]]] = {}
-    for row in data["pieces"]:
+    for row in answers:
         found.setdefault(row["program"].replace("`", ""), []).append(row)
     return {
         name: (
@@ -61,19 +61,25 @@ def programs(data: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
 
 
 def recovery_plots(data: Mapping[str, Any]) -> dict[str, Plot]:
-    found = programs(data)
-    panels = [
-        Panel("faults told by an exception", {"told": [told for told, _ in found.values()]}, form="{:.0%}"),
-        Panel("characters lost", {"lost": [lost for _, lost in found.values()]}, form="{:.1%}"),
-    ]
-    told = "; ".join(f"{name} {told:.0%} told, {lost:.1%} lost" for name, (told, lost) in found.items())
-    alt = f"Faults told by an exception, and characters lost, of programs that read piece by piece: {told}."
-    return {"recovery": Bars(labels=list(found), panels=panels, alt=alt)}
+    plots = {}
+    for name, key, how in (
+        ("recovery", "pieces", "read piece by piece"),
+        ("recovery_whole", "wholes", "asked for whole"),
+    ):
+        found = programs(data[key])
+        panels = [
+            Panel(f"{how}: faults told", {"told": [told for told, _ in found.values()]}, form="{:.0%}"),
+            Panel(f"{how}: characters lost", {"lost": [lost for _, lost in found.values()]}, form="{:.1%}"),
+        ]
+        told = "; ".join(f"{program} {told:.0%} told, {lost:.1%} lost" for program, (told, lost) in found.items())
+        alt = f"Faults told by an exception, and characters lost, of programs whose answer is {how}: {told}."
+        plots[name] = Bars(labels=list(found), panels=panels, alt=alt)
+    return plots
 
 
 def recovery_lines(data: Mapping[str, Any]) -> Lines:
     """The best that headrace's programs do, since one of them does not ask to be told."""
-    ours = [row for name, row in programs(data).items() if name.startswith(OURS)]
+    ours = [row for name, row in programs([*data["pieces"], *data["wholes"]]).items() if name.startswith(OURS)]
     told, lost = max(told for told, _ in ours), max(lost for _, lost in ours)
     return [("Faults after content that are told, and characters lost", f"{told:.0%}, {lost:.1%}", "recovery")]
 

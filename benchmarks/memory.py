@@ -199,8 +199,8 @@ def plots(data: Mapping[str, Any]) -> dict[str, Plot]:
     told = "; ".join(
         f"{row['client']} on {row['backend']} {row['bytes'] / 1024:.0f} KiB a stream" for row in data["slopes"]
     )
-    alt = f"MiB of the client against open streams, straight lines: {told}."
-    return {"memory": Lines(panels=panels, x="open streams", y="MiB", alt=alt)}
+    alt = f"MiB of the client against open streams, which grows evenly: {told}."
+    return {"memory": Lines(panels=panels, x="open streams", y="MiB", alt=alt, log=False)}
 
 
 def summary(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -239,8 +239,9 @@ def test_the_plots_of_overhead_and_recovery_are_made_of_their_rows() -> None:
         {"format": "openai", "program": "openai SDK", "told": 0.5, "sent": 100, "lost": 1},
         {"format": "gemini", "program": "openai SDK", "told": 0.7, "sent": 300, "lost": 3},
     ]
-    assert _shown.programs({"pieces": pieces}) == {"headrace, x()": (1.0, 0.0), "openai SDK": (0.6, 0.01)}
-    assert _shown.recovery_lines({"pieces": pieces}) == [
+    assert _shown.programs(pieces) == {"headrace, x()": (1.0, 0.0), "openai SDK": (0.6, 0.01)}
+    assert list(_shown.recovery_plots({"pieces": pieces, "wholes": pieces})) == ["recovery", "recovery_whole"]
+    assert _shown.recovery_lines({"pieces": pieces, "wholes": pieces[:1]}) == [
         ("Faults after content that are told, and characters lost", "100%, 0.0%", "recovery")
     ]
 
