@@ -1,5 +1,6 @@
 """
-docs/benchmarks.md and its plots, made of benchmarks/results alone: nothing is measured here.
+docs/benchmarks.md and its plots, and the tables of README.md and docs/why.md, made of benchmarks/results alone: nothing
+is measured here.
 
 A module of the table offers `measure()` and `section(data)`, its Markdown with a heading of its own; and, itself or in
 `_shown`, plots, which stand below that heading, and lines at the top of the page. What is measured of recovery is a
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 from ._bench import ROOT, load, table
 from ._plots import Plot, draw
-from ._shown import SHOWN
+from ._shown import BY_HAND, SHOWN
 
 MODULES: Final = {  # in the order of the page, with what stands there as long as there is no result
     "stream_overhead": "What a streamed chunk costs",
@@ -32,6 +33,8 @@ MODULES: Final = {  # in the order of the page, with what stands there as long a
     "pacing_live": "Four processes, one key, in real time",
 }
 DOCS: Final = ROOT / "docs"
+BEGIN, END = "<!-- measured -->", "<!-- end -->"
+SHORT: Final = (BY_HAND, "headrace", "headrace, on httpx-aiohttp", "openai SDK", "litellm", "pydantic-ai")
 INTRO: Final = """# Benchmarks
 
 Figures of one machine on one day. Compare the ratios, not the microseconds: clients take turns in the same minutes, so
@@ -90,19 +93,49 @@ def illustrated(section: str, plots: Mapping[str, Plot]) -> str:
     return f"{heading}\n{images}{rest}"
 
 
+def short(overhead: Mapping[str, Any]) -> str:
+    """The table of the README: OpenAI's format, in the order of the cost."""
+    rows: dict[tuple[str, str], dict[str, float]] = {}
+    for row in overhead["rows"]:
+        if row["shape"] == "openai" and row["client"] in SHORT and "ratio" in row:
+            loop = "both" if row["client"] == BY_HAND else row["backend"]  # 1.00 on each
+            rows.setdefault((row["client"], loop), {})[row["arrival"]] = row["ratio"]
+    arrivals = list(next(iter(rows.values())))
+    cells = [
+        [f"**{client}**" if client.startswith("headrace") else client, loop, *(f"{ratio[one]:.2f}" for one in arrivals)]
+        for (client, loop), ratio in sorted(rows.items(), key=lambda item: max(item[1].values()))
+    ]
+    return table(["client", "loop", *arrivals], cells)
+
+
+def texts(results: Mapping[str, dict[str, Any] | None]) -> dict[Path, str]:
+    """The pages that hold what was measured, and all of their text."""
+    found = {DOCS / "benchmarks.md": made(results)[0]}
+    if (overhead := results.get("stream_overhead")) is not None:
+        found[ROOT / "README.md"] = between(ROOT / "README.md", short(overhead))
+    if (recovered := results.get("recovery")) is not None:
+        found[DOCS / "why.md"] = between(DOCS / "why.md", module("recovery").section(recovered))
+    return found
+
+
+def between(path: Path, text: str) -> str:
+    """The page with this text between its marks."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}"
+
+
 def write() -> list[Path]:
-    """Page and plots, and the tables of docs/why.md."""
+    """Pages and plots."""
     results = {name: kept(name) for name in MODULES}
-    page, plots = made(results)
+    plots, pages = made(results)[1], texts(results)
     folder = DOCS / "plots"
     folder.mkdir(exist_ok=True)
-    written = [DOCS / "benchmarks.md", *(folder / f"{name}.svg" for name in plots)]
-    written[0].write_text(page, encoding="utf-8")
-    for plot, path in zip(plots.values(), written[1:], strict=True):
-        path.write_text(draw(plot), encoding="utf-8")
-    for path in set(folder.glob("*.svg")) - set(written):  # no section has them any more
+    drawn = {folder / f"{name}.svg": draw(plot) for name, plot in plots.items()}
+    for path, text in (pages | drawn).items():
+        path.write_text(text, encoding="utf-8")
+    for path in set(folder.glob("*.svg")) - set(drawn):  # no section has them any more
         path.unlink()
-    return written
+    return [*pages, *drawn]
 
 
 if __name__ == "__main__":

@@ -326,9 +326,12 @@ async def test_the_source_paces_nobody() -> None:
 # ---------------------------------------------------------------- what is committed
 
 
-def test_the_page_is_of_the_results_that_are_kept() -> None:
-    current = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8") == report.made(RESULTS)[0]
-    assert current, "docs/benchmarks.md is not of benchmarks/results: run `python -m benchmarks.report`"
+def test_the_pages_are_of_the_results_that_are_kept() -> None:
+    texts = report.texts(RESULTS)
+    assert {path.name for path in texts} == {"benchmarks.md", "README.md", "why.md"}
+    for path, text in texts.items():
+        current = path.read_text(encoding="utf-8") == text
+        assert current, f"{path.name} is not of benchmarks/results: run `python -m benchmarks.report`"
 
 
 def test_the_plots_are_of_the_results_that_are_kept() -> None:
