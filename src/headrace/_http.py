@@ -375,6 +375,8 @@ class Guard:
                 self._stamp()
                 if self._inflate is not None:
                     data = self._inflate.feed(data)
+                    if self._inflate.broken is not None:
+                        raise self._inflate.broken  # half a body is none
                 if data:
                     return data
         except StopAsyncIteration:

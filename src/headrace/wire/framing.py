@@ -54,15 +54,15 @@ class Inflater:
                 self._zlib = _decompressor()
             before = self._zlib.copy()
             try:
-                out += self._zlib.decompress(data, EVENT_BYTES - len(out) + 1)
+                out += self._zlib.decompress(data, EVENT_BYTES - len(out))
             except zlib.error as exc:
                 out += _until_error(before, data)
                 self.broken = Undecodable(f"the body is not {self._coding}: {exc}")
                 self.broken.__cause__ = exc
-            if len(out) > EVENT_BYTES:
-                out = out[:EVENT_BYTES]
-                self.broken = Undecodable(f"{size} bytes of {self._coding} expand to more than {EVENT_BYTES}")
-            data = self._zlib.unused_data
+            else:
+                if self._zlib.unconsumed_tail or len(out) >= EVENT_BYTES:
+                    self.broken = Undecodable(f"{size} bytes of {self._coding} expand to {EVENT_BYTES} and more")
+                data = self._zlib.unused_data
         if self.broken is not None and not out:
             raise self.broken
         return out
@@ -77,9 +77,9 @@ def _until_error(state: zlib._Decompress, data: bytes) -> bytes:
     out = b""
     with suppress(zlib.error):
         for at in range(len(data)):
-            out += state.decompress(data[at : at + 1], EVENT_BYTES - len(out) + 1)
-            if len(out) > EVENT_BYTES:
+            if len(out) >= EVENT_BYTES:
                 break
+            out += state.decompress(data[at : at + 1], EVENT_BYTES - len(out))
     return out
 
 
