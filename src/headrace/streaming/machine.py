@@ -340,6 +340,12 @@ class StreamMachine:
         self.error = self._retold = None
         self.ended, self.answered, self.received, self.due = False, False, "queued", "first_chunk"
 
+    def stand(self, refusal: Exception) -> None:
+        """The attempt that was to follow is not made: the one before it was the last."""
+        if not self.ended:
+            self.answered = self._attempts.pop().billed
+            self._keep(refusal)
+
     def replace(self, error: Exception | None) -> None:
         """The error to be told of all attempts together, in place of the last one's."""
         if error is not None and self.refused is not None:
