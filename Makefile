@@ -59,7 +59,8 @@ fuzz: $(STAMP) ## hostile input to every decoder for SECONDS=120; what breaks on
 soak: $(STAMP) ## a thousand streams at once that break, end and are left: two minutes
 	$(BIN)/python -m benchmarks.soak
 
-bench: $(STAMP) ## the measurements; writes docs/benchmarks.md
+bench: $(STAMP) ## measure everything; writes benchmarks/results, docs/benchmarks.md and its plots
+	@$(BIN)/python -m pip install --quiet --group bench
 	$(BIN)/python -m benchmarks
 
 reference: $(STAMP) ## rewrite docs/reference/providers.md from the code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def unbroken(text: str) -> str:
+    """It stays on one line of a narrow cell."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def save(name: str, data: dict[str, object]) -> Path:
     """Keep what a module measured."""
     RESULTS.mkdir(exist_ok=True)
@@ -62,9 +69,25 @@ def load(name: str) -> dict[str, Any]:
     return found
 
 
+@dataclass(frozen=True)
+class Process:
+    """One that serves."""
+
+    pid: int
+    port: int
+
+    def cpu(self) -> float:
+        """Seconds of CPU time that it has taken; NaN where there is no /proc."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return math.nan
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def source() -> Iterator[int]:
-    """The stream source in its own process; gives its port."""
+def serving() -> Iterator[Process]:
+    """The stream source in its own process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -73,6 +96,13 @@ def source() -> Iterator[int]:
         try:
             assert process.stdout is not None
             process.stdout.readline()
-            yield port
+            yield Process(process.pid, port)
         finally:
             process.terminate()
+
+
+@contextmanager
+def source() -> Iterator[int]:
+    """The same, for those who want its port alone."""
+    with serving() as process:
+        yield process.port

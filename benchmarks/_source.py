@@ -3,21 +3,27 @@ A stream source in a process of its own: `python -m benchmarks._source PORT`.
 
 POST anything to /<shape>/n-<events>/per-<events a write>/gap-<microseconds between writes>/...; the answer is that many
 word events in the shape's format, each in its own HTTP chunk, then the shape's proper end. Speaks just enough HTTP.
+
+With `rest` in the path nothing comes after the words, and the connection stays open until the client closes it; with
+`close` each answer has a connection of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import sys
 import time
 from functools import cache
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n"
-    b"x-request-id: req_1\r\nx-ratelimit-limit-requests: 500\r\nx-ratelimit-remaining-requests: 499\r\n"
-    b"x-ratelimit-reset-requests: 120ms\r\n\r\n"
-)
+    b"x-request-id: req_1\r\nx-ratelimit-limit-requests: 10000000\r\nx-ratelimit-remaining-requests: 9999999\r\n"
+    b"x-ratelimit-reset-requests: 0s\r\n\r\n"
+)  # limits are told, and so far away that nobody is paced: hundreds of requests a second come here
+HEAD_CLOSE = HEAD.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+BACKLOG = 4096  # connections that may wait to be accepted: where one finds no place, it tries again after a second
 
 
 def sse(value: object, event: str = "") -> bytes:
@@ -122,15 +128,25 @@ def writes(shape: str, n: int, per: int) -> list[bytes]:
     return [b"".join(chunks[i : i + per]) for i in range(0, len(chunks), per)]
 
 
+@cache
+def words(shape: str, n: int) -> bytes:
+    """That many word events in one write, and no end."""
+    return b"".join(writes(shape, n, 1)[:n])
+
+
 async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             length = next((int(line[15:]) for line in head if line.lower().startswith("content-length:")), 0)
             await reader.readexactly(length)
-            _, shape, n, per, gap, *_ = head[0].split(" ")[1].split("/")
+            _, shape, n, per, gap, *rest = head[0].split(" ")[1].split("/")
             pause = int(gap.removeprefix("gap-")) * 1e-6
-            writer.write(HEAD)
+            writer.write(HEAD if "close" not in rest else HEAD_CLOSE)
+            if "rest" in rest:
+                writer.write(words(shape, int(n.removeprefix("n-"))))
+                await reader.read()
+                return
             for data in writes(shape, int(n.removeprefix("n-")), int(per.removeprefix("per-"))):
                 due = time.perf_counter() + pause
                 writer.write(data)
@@ -140,6 +156,8 @@ async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
                     pass
             writer.write(b"0\r\n\r\n")
             await writer.drain()
+            if "close" in rest:
+                return
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
     finally:
@@ -147,7 +165,9 @@ async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def main(port: int) -> None:
-    server = await asyncio.start_server(handle, "127.0.0.1", port)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one file a connection
+    server = await asyncio.start_server(handle, "127.0.0.1", port, backlog=BACKLOG)
     print("ready", flush=True)
     async with server:
         await server.serve_forever()

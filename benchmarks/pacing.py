@@ -4,7 +4,7 @@ Does the pacer keep the vendors' limits, and what does it lose by that? In virtu
 Each row is run with `--seeds` seeds, in turns on asyncio and trio; the worst seed counts. Exits with 1 if a target is
 missed. `--cost` measures the microseconds of a request in real time.
 
-usage: python -m benchmarks.pacing [--seeds N] [--only PART_OF_A_NAME] [--peers] [--cost]
+usage: python -m benchmarks.pacing [--seeds N] [--only PART_OF_A_NAME] [--peers] [--cost] [--save]
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import anyio
 from anyio import sleep
@@ -27,15 +28,17 @@ from headrace._types import LimitDimension, RateLimitInfo
 from headrace.limits.cost import Cost
 from headrace.limits.pacer import Pacer
 
-from ._bench import machine, table
+from ._bench import machine, save, table, unbroken, versions
 from ._load import Figures, Run, reported
 from ._peers import PEERS
+from ._plots import Bars, Panel, Plot
 from ._world import AnthropicLike, GeminiLike, OpenAILike, Vendor
 
 NEVER = math.inf
 HAIR = 1e-3  # seconds; a wait that no clock of a process would show
 COST_MOST = 25  # microseconds of a request
 BACKENDS = ("asyncio", "trio")
+OURS = "headrace"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +161,7 @@ SCENARIOS: Mapping[str, tuple[Run, Target]] = {
     "load at 95 % of the limit": (Run(vendor=OpenAILike, arrivals=0.95 * LOAD), Target(refusals=0, added=0.0)),
     "a fifth of those who wait go away": (Run(vendor=OpenAILike, quits=0.2), Target(refusals=0)),
 }
+SHOWN = "OpenAI-like, tokens, 4 without a store"  # in the plot
 FOR_PEERS = (
     "OpenAI-like, tokens",
     "OpenAI-like, tokens, 4 without a store",
@@ -167,78 +171,103 @@ FOR_PEERS = (
 )
 
 
-def judged(target: Target, seeds: Sequence[Figures]) -> tuple[list[str], list[str]]:
-    """The cells of a row, each with its target, and the names of the targets that are missed."""
-    missed = []
+COLUMNS: Mapping[str, str] = {  # each with the format of its figures
+    "refusals": ".0f",
+    "lost": ".0f",
+    "goodput, mean": ".1%",
+    "goodput, least": ".1%",
+    "time / ideal": ".3f",
+    "p99 wait / ideal": ".3f",
+    "out of order": ".0f",
+    "Jain": ".3f",
+    "store calls a request": ".1f",
+}
 
-    def cell(name: str, value: float, shown: str, most: float | None = None, least: float | None = None) -> str:
-        if (most is not None and value > most + 1e-9) or (least is not None and value < least):
-            missed.append(name)
-        bound = f" (≤ {most:{shown}})" if most is not None else f" (≥ {least:{shown}})" if least is not None else ""
-        return f"{value:{shown}}{bound}"
+
+BOUNDS = (("most", "≤"), ("least", "≥"))
+
+
+def judged(target: Target, seeds: Sequence[Figures]) -> dict[str, dict[str, float | None]]:
+    """The row's figures by their columns, each with the most or the least that its target asks for."""
+
+    def cell(value: float, *, most: float | None = None, least: float | None = None) -> dict[str, float | None]:
+        return {"value": value, "most": most, "least": least}
 
     waits = [one.wait / one.ideal_wait if one.ideal_wait else 1.0 for one in seeds]
     if target.added is None:
-        wait = cell("wait", max(waits), ".3f", target.wait)
+        wait = {"p99 wait / ideal": cell(max(waits), most=target.wait)}
     else:
-        wait = cell("wait", max(one.wait for one in seeds) - HAIR, ".1f", target.added) + " s"
-    cells = [
-        cell("refusals", max(one.refusals for one in seeds), ".0f", target.refusals),
-        cell("lost", max(one.lost for one in seeds), ".0f", 0),
-        cell("goodput", statistics.mean(one.goodput for one in seeds), ".1%", least=target.mean_goodput),
-        cell("goodput", min(one.goodput for one in seeds), ".1%", least=target.goodput),
-        cell("time", max(one.time for one in seeds), ".3f", target.time),
-        wait,
-        cell("order", max(one.disorder for one in seeds), ".0f", 0 if target.ordered else None),
-        cell("fairness", min(one.jain for one in seeds), ".3f", least=target.jain),
-        cell("store calls", max(one.calls for one in seeds), ".1f", target.calls),
+        wait = {"p99 wait, s": cell(max(0.0, max(one.wait for one in seeds) - HAIR), most=target.added)}
+    return {
+        "refusals": cell(max(one.refusals for one in seeds), most=target.refusals),
+        "lost": cell(max(one.lost for one in seeds), most=0),
+        "goodput, mean": cell(statistics.mean(one.goodput for one in seeds), least=target.mean_goodput),
+        "goodput, least": cell(min(one.goodput for one in seeds), least=target.goodput),
+        "time / ideal": cell(max(one.time for one in seeds), most=target.time),
+        **wait,
+        "out of order": cell(max(one.disorder for one in seeds), most=0 if target.ordered else None),
+        "Jain": cell(min(one.jain for one in seeds), least=target.jain),
+        "store calls a request": cell(max(one.calls for one in seeds), most=target.calls),
+    }
+
+
+def missed(row: Mapping[str, Any]) -> list[str]:
+    """The targets of a row that are not met."""
+    return [
+        f"{row['scenario']}: {name}"
+        for name, cell in row["figures"].items()
+        if (cell["most"] is not None and cell["value"] > cell["most"] + 1e-9)
+        or (cell["least"] is not None and cell["value"] < cell["least"])
     ]
-    return cells, missed
 
 
-HEAD = (
-    "scenario",
-    "refusals",
-    "lost",
-    "goodput, mean",
-    "goodput, least",
-    "time / ideal",
-    "p99 wait / ideal",
-    "out of order",
-    "Jain",
-    "store calls a request",
-)
+def shown(row: Mapping[str, Any]) -> list[str]:
+    """The cells of a row; a target stands in parentheses."""
+    cells = [row["scenario"]]
+    for name, form in COLUMNS.items():
+        cell, unit = row["figures"].get(name), ""
+        if cell is None:  # nobody would have to wait at all
+            cell, form, unit = row["figures"]["p99 wait, s"], ".1f", " s"
+        bounds = [f" ({sign} {cell[key]:{form}})" for key, sign in BOUNDS if cell[key] is not None]
+        cells.append(unbroken(f"{cell['value']:{form}}{''.join(bounds)}{unit}"))
+    return cells
 
 
-def scenarios(seeds: int, only: str) -> tuple[list[list[str]], list[str]]:
-    """Each scenario's cells, and what is missed."""
+def scenarios(seeds: int, only: str = "") -> list[dict[str, Any]]:
+    """Each scenario's figures."""
     logging.getLogger("headrace").setLevel(logging.ERROR)  # stores go away here on purpose
-    rows, missed = [], []
+    rows = []
     for name, (run, target) in SCENARIOS.items():
         if only not in name:
             continue
         began = time.perf_counter()
-        cells, wrong = judged(target, [run.go(10 * seed + 1, BACKENDS[seed % 2]) for seed in range(seeds)])
-        rows.append([name, *cells])
-        missed += [f"{name}: {what}" for what in wrong]
-        print(
-            f"{time.perf_counter() - began:5.1f} s  {'MISSED ' * bool(wrong)}{name}: {', '.join(cells)}",
-            file=sys.stderr,
-        )
-    return rows, missed
+        figures = judged(target, [run.go(10 * seed + 1, BACKENDS[seed % 2]) for seed in range(seeds)])
+        row = {"scenario": name, "figures": figures}
+        rows.append(row)
+        took = time.perf_counter() - began
+        print(f"{took:5.1f} s  {'MISSED ' * bool(missed(row))}{', '.join(shown(row))}", file=sys.stderr)
+    return rows
 
 
-def peers() -> str:
+def peers() -> list[dict[str, Any]]:
     """How the others fare in some of the scenarios: one seed each, since they are far apart."""
     rows = []
     for name in FOR_PEERS:
         run, _ = SCENARIOS[name]
-        for peer, client in {"headrace": run.client, **PEERS}.items():
+        for peer, client in {OURS: run.client, **PEERS}.items():
             one = replace(run, client=client, shared=False).go(1)
-            goodput = f"{one.goodput:.1%}" if not one.lost else f"{one.goodput:.1%}, {one.lost} lost"
-            rows.append([name, peer, f"{one.refusals:,}", goodput, f"{one.time:.2f}", f"{one.disorder:,}"])
-            print(*rows[-1], sep=", ", file=sys.stderr)
-    return table(("scenario", "who", "refusals", "goodput", "time / ideal", "out of order"), rows)
+            row = {
+                "scenario": name,
+                "who": peer,
+                "refusals": one.refusals,
+                "lost": one.lost,
+                "goodput": one.goodput,
+                "time": one.time,
+                "out of order": one.disorder,
+            }
+            rows.append(row)
+            print(*row.values(), sep=", ", file=sys.stderr)
+    return rows
 
 
 def cost(rounds: int = 7, count: int = 20_000) -> float:
@@ -261,41 +290,99 @@ def cost(rounds: int = 7, count: int = 20_000) -> float:
     return statistics.median(anyio.run(one_round) for _ in range(rounds))
 
 
-def report(seeds: int = 20) -> str:
+def measure(*, seeds: int = 20) -> dict[str, Any]:
+    """All scenarios, the others in some of them, and the cost of a request."""
+    return {
+        "command": f"python -m benchmarks.pacing --seeds {seeds}",
+        "machine": machine(),
+        "versions": versions("anyio", "trio"),
+        "seeds": seeds,
+        "requests": Run.count,
+        "rows": scenarios(seeds),
+        "peers": peers(),
+        "cost_us": cost(),
+    }
+
+
+def section(data: Mapping[str, Any]) -> str:
     """The section of docs/benchmarks.md."""
-    rows, missed = scenarios(seeds, "")
-    verdict = f"**missed: {'; '.join(missed)}**" if missed else "all are met"
+    wrong = [one for row in data["rows"] for one in missed(row)]
     about = (
-        f"A burst of {Run.count} requests in virtual time, {seeds} seeds in turns on asyncio and trio; the worst seed "
-        "counts. A refusal is a 429. Goodput is the work let in, of all that the binding limit allowed until the last "
-        f"of it. Targets stand in parentheses; {verdict}."
+        f"`{data['command']}`: a burst of {data['requests']} requests in virtual time, {data['seeds']} seeds in turns "
+        "on asyncio and trio; the worst seed counts. A refusal is a 429. Goodput is the work let in, of all that the "
+        "binding limit allowed until the last of it. Targets stand in parentheses; "
+        f"{'**missed: ' + '; '.join(wrong) + '**' if wrong else 'all are met'}."
     )
     others = "The same bursts, one seed, with what others do, each process by itself (`benchmarks/_peers.py`):"
+    head = ("scenario", "who", "refusals", "goodput", "time / ideal", "out of order")
+    lines = [
+        [
+            row["scenario"],
+            row["who"],
+            f"{row['refusals']:,}",
+            f"{row['goodput']:.1%}" + (f", {row['lost']} lost" if row["lost"] else ""),
+            f"{row['time']:.2f}",
+            f"{row['out of order']:,}",
+        ]
+        for row in data["peers"]
+    ]
     micro = (
-        f"`take`, `sample` and `finish` of one request while the limits are far: {cost():.0f} µs of CPU "
-        f"(target {COST_MOST}). {machine()}."
+        f"`take`, `sample` and `finish` of one request while the limits are far: {data['cost_us']:.0f} µs of CPU "
+        f"(target {COST_MOST}). {data['machine']}; {data['versions']}."
     )
-    return "\n\n".join(("## Pacing", about, table(HEAD, rows), others, peers(), micro))
+    body = table(("scenario", *COLUMNS), [shown(row) for row in data["rows"]])
+    return "\n\n".join(("## Pacing", about, body, others, table(head, lines), micro))
+
+
+def plots(data: Mapping[str, Any]) -> dict[str, Plot]:
+    """The plot of the section: all who were compared, in one of the scenarios."""
+    rows = [row for row in data["peers"] if row["scenario"] == SHOWN]
+    panels = [
+        Panel("refusals", {"refusals": [row["refusals"] for row in rows]}, log=True, form="{:,.0f}"),
+        Panel(f"lost, of {data['requests']}", {"lost": [row["lost"] for row in rows]}, form="{:,.0f}"),
+        Panel("of what the limit allowed", {"goodput": [row["goodput"] for row in rows]}, form="{:.1%}"),
+    ]
+    told = "; ".join(
+        f"{row['who']}: {row['refusals']:,} refusals, {row['lost']} lost, {row['goodput']:.1%}" for row in rows
+    )
+    alt = f"Refusals, requests lost, and the part of the limit that was used, {SHOWN}: {told}."
+    return {"pacing": Bars(labels=[row["who"] for row in rows], panels=panels, alt=alt)}
+
+
+def summary(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Its lines at the top of the page: what, how much, the section's anchor."""
+    figures = {row["scenario"]: row["figures"] for row in data["rows"]}
+    told = "; ".join(
+        f"{name}: {figures[name]['refusals']['value']:.0f}, {figures[name]['goodput, least']['value']:.1%}"
+        for name in ("OpenAI-like, tokens", "Anthropic-like")
+    )
+    return [("Refusals of a burst, and the part of the limit that it used", told, "pacing")]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--only", default="", help="a part of a scenario's name")
+    parser.add_argument("--only", default="", help="a part of a scenario's name; the scenarios, and nothing else")
     parser.add_argument("--peers", action="store_true", help="others on some of the scenarios, and nothing else")
     parser.add_argument("--cost", action="store_true", help="microseconds of a request, and nothing else")
+    parser.add_argument("--save", action="store_true", help="measure all of it, and keep it for the report")
     given = parser.parse_args()
-    if given.peers:
-        print(peers())
+    if given.save:
+        data = measure(seeds=given.seeds)
+        print(f"written: {save('pacing', data)}")
+        rows = data["rows"]
+    elif given.peers:
+        peers()
         return
-    if given.cost:
+    elif given.cost:
         measured = cost()
         print(f"{measured:.1f} µs a request (target {COST_MOST})")
         sys.exit(measured > COST_MOST)
-    rows, missed = scenarios(given.seeds, given.only)
-    print(table(HEAD, rows))
-    if missed:
-        sys.exit("missed: " + "; ".join(missed))
+    else:
+        rows = scenarios(given.seeds, given.only)
+        print(table(("scenario", *COLUMNS), [shown(row) for row in rows]))
+    if wrong := [one for row in rows for one in missed(row)]:
+        sys.exit("missed: " + "; ".join(wrong))
 
 
 if __name__ == "__main__":

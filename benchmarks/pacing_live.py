@@ -6,7 +6,7 @@ more processes, two on asyncio and two on trio, send 500 requests, all at the sa
 Then each sends a few, one after the other and far below every limit, for what that costs. Once they share a Redis, and
 once nothing. Exits with 1 if a target is missed. Needs `redis-server`.
 
-usage: python -m benchmarks.pacing_live [--count 500] [--tokens 150000]
+usage: python -m benchmarks.pacing_live [--count 500] [--tokens 150000] [--save]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 
 import anyio
 from anyio import create_task_group, sleep, to_thread
@@ -36,7 +36,7 @@ from headrace.simulator import Exchange, Limits, Simulator
 from headrace.simulator.steps import Step
 from headrace.simulator.vendors._base import count_prompt
 
-from ._bench import ROOT, machine, table, versions
+from ._bench import ROOT, machine, save, table, versions
 
 TITLE: Final = "## Four processes, one key, in real time"
 BACKENDS: Final = ("asyncio", "trio", "asyncio", "trio")
@@ -197,7 +197,7 @@ class Child:
         self._process.communicate()
 
 
-def measure(count: int, tokens: int, redis: str | None, *, quiet: int) -> tuple[Seen, list[Done]]:
+def burst(count: int, tokens: int, redis: str | None, *, quiet: int) -> tuple[Seen, list[Done]]:
     """One run: what the vendor saw of the burst, and what the processes did in both parts."""
     children = [server := Child("--vendor", str(tokens))]
     try:
@@ -228,56 +228,95 @@ def goodput(seen: Seen, tokens: int) -> float:
     return seen["work"] / (tokens + tokens / WINDOW * seen["seconds"])
 
 
-def report() -> str:
-    """A section for docs/benchmarks.md."""
-    if shutil.which("redis-server") is None:
-        return f"{TITLE}\n\nNot measured: there is no redis-server on {machine()}.\n"
-    return _compared(500, 150_000)[0]
+def measure(*, count: int = 500, tokens: int = 150_000) -> dict[str, Any]:
+    """Both runs; without a Redis here, an empty list of rows."""
+    rows = []
+    if shutil.which("redis-server") is not None:
+        with RedisServer() as server:
+            rows = [row("a Redis", server.url, count, tokens), row("nothing", None, count, tokens)]
+    return {
+        "command": f"python -m benchmarks.pacing_live --count {count} --tokens {tokens}",
+        "machine": machine(),
+        "versions": versions("coredis", "anyio", "trio", "httpx"),
+        "requests": count,
+        "tokens": tokens,
+        "rows": rows,
+    }
 
 
-def _compared(count: int, tokens: int) -> tuple[str, bool]:
-    """The section, and whether every target is met."""
-    rows, met, whole = [], True, count + QUIET * len(BACKENDS)
-    with RedisServer() as server:
-        for name, redis in (("a Redis", server.url), ("nothing", None)):
-            seen, done = measure(count, tokens, redis, quiet=QUIET)
-            for error in (error for one in done for error in one["errors"]):
-                print(error, file=sys.stderr)
-            answers, used = sum(one["answers"] for one in done), goodput(seen, tokens)
-            row = [
-                name,
-                f"{answers} of {whole}",
-                f"{seen['refusals']}",
-                f"{100 * used:.1f} %",
-                f"{seen['seconds']:.1f} s",
-            ]
-            if redis is None:
-                rows.append([*row, "", ""])
-                continue
-            micros = sorted(value for one in done for value in one["micros"])
-            calls = sum(one["calls"] for one in done) / count
-            quiet = sum(one["quiet_calls"] for one in done) / (QUIET * len(done))
-            middle, late = micros[len(micros) // 2], micros[int(0.99 * len(micros))]
-            rows.append([*row, f"{calls:.1f}, {quiet:.1f}", f"{middle / 1000:.1f}, {late / 1000:.1f} ms"])
-            met = answers == whole and not seen["refusals"] and used >= GOODPUT
-            met = met and calls <= CALLS and quiet <= QUIET_CALLS
-    head = ["they share", "answers", "refusals", "of the limit", "in", "store calls a request", "a call"]
-    text = (
-        f"{TITLE}\n\n"
-        f"`python -m benchmarks.pacing_live` on {machine()}; {versions('coredis', 'anyio', 'trio', 'httpx')}.\n\n"
-        f"A burst of {count} requests from two processes on asyncio and two on trio. The simulator lets {tokens:,} "
-        "tokens in, and as many every 10 s, and tells so in OpenAI's headers alone. Store calls: in the burst, and "
-        "afterwards, when each process sends a request every 1.5 s. A call: the median and the 99th of a hundred, with "
-        "all six processes on these cores.\n\n"
-        f"{table(head, rows)}\n"
+def row(name: str, redis: str | None, count: int, tokens: int) -> dict[str, Any]:
+    """One run, and what came of it."""
+    seen, done = burst(count, tokens, redis, quiet=QUIET)
+    for error in (error for one in done for error in one["errors"]):
+        print(error, file=sys.stderr)
+    shared: dict[str, Any] = {}
+    if redis is not None:
+        micros = sorted(value for one in done for value in one["micros"])
+        shared = {
+            "calls": sum(one["calls"] for one in done) / count,
+            "quiet_calls": sum(one["quiet_calls"] for one in done) / (QUIET * len(done)),
+            "call_us": [micros[len(micros) // 2], micros[int(0.99 * len(micros))]],
+        }
+    return {
+        "share": name,
+        "answers": sum(one["answers"] for one in done),
+        "asked": count + QUIET * len(BACKENDS),
+        "refusals": seen["refusals"],
+        "goodput": goodput(seen, tokens),
+        "seconds": seen["seconds"],
+        **shared,
+    }
+
+
+def met(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether those who share a store meet every target. For the others there is none."""
+    return all(
+        one["answers"] == one["asked"]
+        and not one["refusals"]
+        and one["goodput"] >= GOODPUT
+        and one["calls"] <= CALLS
+        and one["quiet_calls"] <= QUIET_CALLS
+        for one in rows
+        if "calls" in one
     )
-    return text, met
+
+
+def section(data: Mapping[str, Any]) -> str:
+    """The section of docs/benchmarks.md."""
+    if not data["rows"]:
+        return f"{TITLE}\n\nNot measured: there was no redis-server on {data['machine']}."
+    rows = []
+    for one in data["rows"]:
+        cells = [one["share"], f"{one['answers']} of {one['asked']}", f"{one['refusals']}", f"{one['goodput']:.1%}"]
+        cells.append(f"{one['seconds']:.1f} s")
+        if "calls" in one:
+            middle, late = (value / 1000 for value in one["call_us"])
+            cells += [f"{one['calls']:.1f}, {one['quiet_calls']:.1f}", f"{middle:.1f}, {late:.1f} ms"]
+        rows.append([*cells, "", ""][: len(HEAD)])
+    return "\n\n".join(
+        (
+            TITLE,
+            f"`{data['command']}` on {data['machine']}; {data['versions']}.",
+            (
+                f"A burst of {data['requests']} requests from two processes on asyncio and two on trio. The simulator "
+                f"lets {data['tokens']:,} tokens in, and as many every 10 s, and tells so in OpenAI's headers alone; "
+                f"{'all targets are met' if met(data['rows']) else '**a target is missed**'}. Store calls: in the "
+                "burst, and afterwards, when each process sends a request every 1.5 s. A call: the median and the 99th "
+                "of a hundred, with all six processes on these cores."
+            ),
+            table(HEAD, rows),
+        )
+    )
+
+
+HEAD: Final = ["they share", "answers", "refusals", "of the limit", "in", "store calls a request", "a call"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--tokens", type=int, default=150_000)
+    parser.add_argument("--save", action="store_true", help="keep it for the report")
     parser.add_argument("--vendor", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--process", help=argparse.SUPPRESS)
     parser.add_argument("--backend", default="asyncio", help=argparse.SUPPRESS)
@@ -287,9 +326,11 @@ def main() -> None:
     elif options.process is not None:
         anyio.run(process, json.loads(options.process), backend=options.backend)
     else:
-        text, met = _compared(options.count, options.tokens)
-        print(text)
-        sys.exit(not met)
+        data = measure(count=options.count, tokens=options.tokens)
+        print(section(data))
+        if options.save:
+            print(f"written: {save('pacing_live', data)}")
+        sys.exit(not met(data["rows"]))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """
 The same through the real providers: a burst of 500 calls, against the simulator's own buckets, in virtual time.
 
-usage: python -m benchmarks.pacing_providers
+usage: python -m benchmarks.pacing_providers [--save]
 
 From the call to the last word all is the library's own: providers, requests, headers, pacer. The simulator is in
 memory, so that an hour passes in seconds. Exits with 1 if a target is missed.
@@ -9,10 +9,12 @@ memory, so that an hour passes in seconds. Exits with 1 if a target is missed.
 
 from __future__ import annotations
 
+import argparse
 import random
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import anyio
 import httpx
@@ -27,9 +29,7 @@ from headrace.providers.gemini import GeminiProvider
 from headrace.providers.openai import OpenAIProvider
 from headrace.simulator import Limits, Script, Simulator, Tokens
 
-from ._bench import machine, table
-
-__all__ = ("report",)
+from ._bench import machine, save, table, unbroken, versions
 
 COUNT = 500
 MOST = 200  # tokens that a call asks for
@@ -148,40 +148,70 @@ async def burst(row: Row) -> Result:
     return Result(refusals, took, min(1.0, COUNT * row.each / allowed), lost)
 
 
-def scenarios() -> tuple[list[list[str]], list[str]]:
-    """The rows of the table, and the targets that were missed."""
-    rows, missed = list[list[str]](), list[str]()
+HEAD = ["scenario", "refusals", "lost", "goodput", "seconds"]
+
+
+def scenarios() -> list[dict[str, Any]]:
+    """What came of each row, and what was to come of it."""
+    rows = []
     for number, row in enumerate(ROWS):
         backend, options = VIRTUAL[("asyncio", "trio")[number % 2]]()
         result = anyio.run(burst, row, backend=backend, backend_options=options)
         rows.append(
-            [
-                row.name,
-                f"{result.refusals} (≤ {row.refusals})",
-                f"{result.lost} (≤ 0)",
-                f"{result.goodput:.1%} (≥ {row.goodput:.1%})",
-                f"{result.took:.0f}",
-            ]
+            {"scenario": row.name, **asdict(result), "most refusals": row.refusals, "least goodput": row.goodput}
         )
-        print("  ".join(rows[-1]), flush=True)
-        if result.refusals > row.refusals or result.lost or result.goodput < row.goodput:
-            missed.append(row.name)
-    return rows, missed
+        print("  ".join(shown(rows[-1])), flush=True)
+    return rows
 
 
-def report() -> str:
+def shown(row: Mapping[str, Any]) -> list[str]:
+    """The cells of a row."""
+    return [
+        row["scenario"],
+        unbroken(f"{row['refusals']} (≤ {row['most refusals']})"),
+        unbroken(f"{row['lost']} (≤ 0)"),
+        unbroken(f"{row['goodput']:.1%} (≥ {row['least goodput']:.1%})"),
+        f"{row['took']:.0f}",
+    ]
+
+
+def missed(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The scenarios that miss a target."""
+    return [
+        row["scenario"]
+        for row in rows
+        if row["refusals"] > row["most refusals"] or row["lost"] or row["goodput"] < row["least goodput"]
+    ]
+
+
+def measure() -> dict[str, Any]:
+    """All scenarios."""
+    return {
+        "command": "python -m benchmarks.pacing_providers",
+        "machine": machine(),
+        "versions": versions("anyio", "trio", "httpx"),
+        "requests": COUNT,
+        "rows": scenarios(),
+    }
+
+
+def section(data: Mapping[str, Any]) -> str:
     """The section of docs/benchmarks.md."""
-    rows, missed = scenarios()
-    verdict = f"**missed: {'; '.join(missed)}**" if missed else "all targets are met"
+    wrong = missed(data["rows"])
     about = (
-        f"`python -m benchmarks.pacing_providers`: {COUNT} calls at once through the real providers, against the "
-        f"simulator's buckets in memory and in virtual time, one seed; {verdict}. {machine()}."
+        f"`{data['command']}`: {data['requests']} calls at once through the real providers, against the simulator's "
+        "buckets in memory and in virtual time, one seed; "
+        f"{'**missed: ' + '; '.join(wrong) + '**' if wrong else 'all targets are met'}. "
+        f"{data['machine']}; {data['versions']}."
     )
-    return "\n\n".join(("### Through the providers", about, table(HEAD, rows)))
-
-
-HEAD = ["scenario", "refusals", "lost", "goodput", "seconds"]
+    return "\n\n".join(("## Pacing through the providers", about, table(HEAD, [shown(row) for row in data["rows"]])))
 
 
 if __name__ == "__main__":
-    sys.exit(1 if scenarios()[1] else 0)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--save", action="store_true", help="keep it for the report")
+    wanted = parser.parse_args().save
+    measured = measure()
+    if wanted:
+        print(f"written: {save('pacing_providers', measured)}")
+    sys.exit(1 if missed(measured["rows"]) else 0)

@@ -33,11 +33,9 @@ import anyio.to_thread
 from headrace.simulator import Script, Simulator, faults
 from headrace.simulator.script import prose
 
-from ._bench import ROOT, machine, save, table, versions
+from ._bench import machine, save, table, versions
 from ._clients import BY_HAND, CLIENTS, Client, Worker, chosen, told, workers
 
-PAGE = ROOT / "docs" / "why.md"
-BEGIN, END = "<!-- measured: benchmarks/recovery.py -->", "<!-- end -->"
 PATIENCE = 1.0  # seconds, told to every client
 BOUND = 4.0  # seconds until a client counts as hanging
 FEW = 5  # answers at once: a busy machine must not be taken for a slow vendor
@@ -220,12 +218,6 @@ def section(data: dict[str, Any]) -> str:
     )
 
 
-def write(text: str) -> None:
-    """Put it between the marks of docs/why.md."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -240,15 +232,12 @@ def main() -> None:
         metavar="NAME",
         help=f"this client beside the hand-written loop; may be repeated (default: all of {', '.join(names)})",
     )
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/why.md")
     parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results")
     options = parser.parse_args()
     data = measure(each=QUICK_EACH if options.quick else options.each, names=options.client)
     print(f"\n{section(data)}")
     if options.save:
         print(f"\nsaved: {save('recovery', data).name}")
-    if options.write:
-        write(section(data))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def options(*waits: float) -> list[Option]:
     return [Option(f"p{index}", "m", lambda wait=wait: wait) for index, wait in enumerate(waits)]  # type: ignore[misc]  # mypy on defaults of a lambda
 
 
-def end(steps: Generator[Step, Exception, Exception | None], error: Exception) -> Exception | None:
+def end(steps: Generator[Step, Exception | None, Exception | None], error: Exception | None) -> Exception | None:
     with pytest.raises(StopIteration) as stopped:
         steps.send(error)
     value: Exception | None = stopped.value.value
@@ -126,9 +126,21 @@ def test_only_the_last_one_is_asked_again() -> None:
     steps = route(options(0, 0), PLAIN, attempts=3)
     assert next(steps) == Step(0)
     assert steps.send(BUSY) == Step(1)
-    assert steps.send(BUSY) == Step(1)
-    assert steps.send(BUSY) == Step(1)
+    assert steps.send(BUSY) == Step(1, again=True)
+    assert steps.send(BUSY) == Step(1, again=True)
     assert isinstance(end(steps, BUSY), AllProvidersFailedError)
+
+
+def test_one_that_cannot_be_asked_again_in_time_has_failed_with_its_refusal() -> None:
+    steps = route(options(0, 0), PLAIN, attempts=3)
+    next(steps)
+    steps.send(DOWN)
+    refusal = RateLimitError("in an hour")
+    assert steps.send(refusal) == Step(1, again=True)
+    told = end(steps, None)
+    assert isinstance(told, AllProvidersFailedError)
+    assert told.cause is refusal
+    assert [one.error for one in told.attempts] == ["ConnectionFailedError", "RateLimitError"]
 
 
 def test_the_soonest_time_to_come_back_is_told() -> None:

@@ -11,6 +11,7 @@ suspended when the send is cancelled), a connection that is cancelled before its
 from __future__ import annotations
 
 import importlib
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
@@ -148,7 +149,7 @@ class Session(Host):
 
         Raises:
             Refusal: any status but 200, or an answer of another media type. Its body got 2 s and 64 K characters.
-            ConnectionFailedError: no response head came.
+            ConnectionFailedError: no response head came; not `retryable` where the certificate could not be verified.
             CallerError: the URL or a header cannot be sent.
         """
         flight = FLIGHT.get()
@@ -170,10 +171,7 @@ class Session(Host):
         except (lib.LocalProtocolError, lib.UnsupportedProtocol, lib.InvalidURL, UnicodeError) as exc:
             unsendable = type(exc).__name__  # its text may quote a header, thus the key: it is not even the context
         except (lib.HTTPError, OSError, BrokenResourceError, ClosedResourceError) as exc:
-            raise ConnectionFailedError(
-                f"{self.name}: no answer from {_origin(url)} ({_named(exc)}). The request may be sent again.",
-                provider=self.name,
-            ) from _bare(exc)
+            raise self._no_answer(url, exc) from _bare(exc)
         finally:
             headers, request = {}, None  # nor does a traceback's view of the locals show the key, whatever is raised
         if unsendable:
@@ -189,6 +187,21 @@ class Session(Host):
         async with exchange:
             text = await exchange.refusal_text()
         raise Refusal(response.status_code, exchange.headers, text)
+
+    def _no_answer(self, url: str, exc: Exception) -> ConnectionFailedError:
+        """No response head came. A certificate that is not trusted is the same the next time, and nothing was sent."""
+        if _is_distrust(exc):
+            return ConnectionFailedError(
+                f"{self.name}: the certificate of {_origin(url)} could not be verified ({_named(exc)}). "
+                "Nothing was sent. Check base_url and this machine's clock; trust an authority of your own, such as "
+                "that of a company's proxy, by SSL_CERT_FILE or an http_client= with verify=.",
+                provider=self.name,
+                retryable=False,
+            )
+        return ConnectionFailedError(
+            f"{self.name}: no answer from {_origin(url)} ({_named(exc)}). The request may be sent again.",
+            provider=self.name,
+        )
 
     async def _drop_orphans(self) -> None:
         """
@@ -373,12 +386,12 @@ class Guard:
             if not self._opened_raw:
                 self._inflate, self._opened_raw = inflater(self.headers.get("content-encoding", "")), True
             while not self._closed:
-                if self._inflate is not None and self._inflate.broken is not None:
-                    raise self._inflate.broken  # before the end, which may be next
                 data = await self._body.__anext__()
                 self._stamp()
                 if self._inflate is not None:
                     data = self._inflate.feed(data)
+                    if self._inflate.broken is not None:
+                        raise self._inflate.broken  # half a body is none
                 if data:
                     return data
         except StopAsyncIteration:
@@ -504,6 +517,14 @@ def _origin(url: str) -> str:
     """Scheme and host of a URL: a query or user part may hold a key."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.partition('/')[0].rpartition('@')[2]}"
+
+
+def _is_distrust(exc: BaseException) -> bool:
+    """Whether a certificate could not be verified, at the root of an error of the HTTP stack."""
+    link: BaseException | None = exc
+    while link is not None and not isinstance(link, ssl.SSLCertVerificationError):
+        link = link.__cause__ or link.__context__
+    return link is not None
 
 
 def _named(exc: Exception) -> str:

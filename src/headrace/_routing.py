@@ -1,9 +1,10 @@
 """
 Who is asked, and who is asked instead: the fallback as a pure generator.
 
-It yields a step, is sent the error that it ended with, and yields the next or returns. So its tests are `next()` and
-`.send()`. It is asked only while nothing of an answer has come; what has begun is never asked of somebody else. Which
-error leads on is a table. Knows no provider, no task and no clock.
+It yields a step, is sent the error that it ended with (None where one that was to be asked again could not be, in time)
+and yields the next or returns. So its tests are `next()` and `.send()`. It is asked only while nothing of an answer has
+come; what has begun is never asked of somebody else. Which error leads on is a table. Knows no provider, no task and no
+clock.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from ._checks import check_number
 from ._types import Attempt
@@ -32,7 +33,9 @@ from .errors import (
     is_busy,
 )
 
-__all__ = ("RULES", "FallbackPolicy", "Option", "Step", "route")
+__all__ = ("RULES", "FallbackPolicy", "Option", "Step", "asked_again", "route")
+
+T = TypeVar("T")
 
 RULES: Final[Mapping[type[Exception], bool]] = MappingProxyType(
     {
@@ -88,15 +91,33 @@ class Option(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Whom to ask: the place in the options; and who was passed over for that, with the seconds to wait there."""
+    """
+    Whom to ask: the place in the options; and who was passed over for that, with the seconds to wait there. `again`:
+    the same as before.
+    """
 
     whom: int
     passed: tuple[tuple[int, float], ...] = ()
+    again: bool = False
+
+
+def asked_again(first: T, again: T, most: int) -> Generator[T, Exception | None, Exception]:
+    """Ask `first`, and `again` while there is no room for now, up to `most` attempts. Returns the last one's error."""
+    error = yield first
+    assert error is not None
+    for _ in range(most - 1):
+        if not is_busy(error):
+            break
+        another = yield again
+        if another is None:
+            break
+        error = another
+    return error
 
 
 def route(
     options: Sequence[Option], policy: FallbackPolicy, *, attempts: int = 1
-) -> Generator[Step, Exception, Exception | None]:
+) -> Generator[Step, Exception | None, Exception | None]:
     """
     Ask one after the other.
 
@@ -112,11 +133,7 @@ def route(
     while left:
         step = _next(options, left, policy.patience)
         left.remove(step.whom)
-        error = yield step
-        for _ in range(attempts - 1):
-            if left or not is_busy(error):
-                break
-            error = yield Step(step.whom)
+        error = yield from asked_again(step, Step(step.whom, again=True), 1 if left else attempts)
         failed.append((options[step.whom], error))
         if not policy.leads_on(error):
             return None

@@ -501,7 +501,7 @@ class AIGateway:
                 )
                 for index, seconds in step.passed
             )
-            error = yield replace(candidate, passed=passed)
+            error = yield replace(candidate, passed=passed, again=step.again)
             try:
                 step = steps.send(error)
             except StopIteration as end:

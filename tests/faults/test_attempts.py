@@ -4,24 +4,36 @@ One call sends one request, unless it was asked for more; and nothing is asked f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 import httpx
 import pytest
-from anyio import current_time
+from anyio import create_task_group, current_time, fail_after, sleep
 
-from headrace import Deadlines, GenerationConfig
+from headrace import AIGateway, AIMessage, Deadlines, GenerationConfig
 from headrace.errors import (
+    AllProvidersFailedError,
     AuthenticationError,
     ConnectionFailedError,
+    NotFoundError,
     OverloadedError,
     RateLimitError,
     ServerError,
     StreamInterruptedError,
     TruncatedStreamError,
 )
+from headrace.limits.pacer import Pacer, Ticket
+from headrace.limits.pacing import AnyPacing
+from headrace.limits.policy import RateLimitPolicy
+from headrace.providers.base import BaseProvider
 from headrace.simulator import Script, Simulator, faults
 from headrace.telemetry import Event, add_hook
+from headrace.testing import assert_idle
 
 from .rows import MESSAGES, PROVIDERS
 from .test_in_memory import in_memory
@@ -69,7 +81,9 @@ async def test_a_refusal_for_now_stands_in_line_again_and_is_seen(vendor: str, t
     assert (first.provider, first.error, second.provider, second.error) == (vendor, "RateLimitError", vendor, None)
     (event,) = [event for event in told if event.name == "attempt_failed"]
     assert (event.provider, event.data["error"], event.data["next_provider"]) == (vendor, "RateLimitError", vendor)
-    assert "asking it again" in event.message
+    assert "asking it again in" in event.message
+    if vendor != "ollama":
+        assert event.data["seconds"] == 7.0
 
 
 @pytest.mark.parametrize(
@@ -151,10 +165,172 @@ async def test_all_attempts_together_wait_no_longer_than_max_wait() -> None:
         waited = current_time() - began
     assert sim.requests == 2  # 7 s, and another 7 would be too many
     assert waited < 10.0
-    assert (caught.value.sent, caught.value.source) == (False, "pacer")
-    assert caught.value.retry_after is not None
-    assert caught.value.retry_after > 3.0
-    assert stream.response.attempts[0].error == "RateLimitError"
+    assert (caught.value.sent, caught.value.retry_after) == (True, 7.0)
+    assert "Not asked again: that would be in 7.0 s" in caught.value.__notes__[0]
+    assert [attempt.error for attempt in stream.response.attempts] == ["RateLimitError"] * 2
+
+
+PACINGS = [RateLimitPolicy(), RateLimitPolicy(pace=False)]
+
+
+@asynccontextmanager
+async def refusing(
+    *answers: httpx.Response, limits: AnyPacing | RateLimitPolicy | None = None, max_attempts: int = 1
+) -> AsyncIterator[tuple[BaseProvider, list[float]]]:
+    """A provider whose vendor gives these answers, the last one again and again; and when it was asked."""
+    asked: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(current_time())
+        return answers[min(len(asked), len(answers)) - 1]
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        async with PROVIDERS["openai"]("k", http_client=client, limits=limits, max_attempts=max_attempts) as provider:
+            yield provider, asked
+            await assert_idle(provider)
+
+
+def told_to_wait(seconds: str) -> httpx.Response:
+    return httpx.Response(429, headers={"retry-after": seconds}, json={"error": {"message": "Slow down."}})
+
+
+def silent(status: int) -> httpx.Response:
+    return httpx.Response(status, json={"error": {"message": "Not now."}})
+
+
+def gaps(asked: list[float]) -> list[float]:
+    return [later - sooner for sooner, later in pairwise(asked)]
+
+
+@pytest.mark.parametrize("limits", PACINGS, ids=["paced", "at once"])
+@pytest.mark.parametrize("how", ["chat", "embed"])
+async def test_nobody_is_asked_again_before_the_time_that_it_told(limits: RateLimitPolicy, how: str) -> None:
+    async with refusing(told_to_wait("2"), limits=limits, max_attempts=3) as (provider, asked):
+        with pytest.raises(RateLimitError) as caught:
+            await (provider.chat(MESSAGES) if how == "chat" else provider.embed(["a"]))
+    assert caught.value.sent
+    assert [2.0 <= gap < 2.1 for gap in gaps(asked)] == [True, True]
+
+
+async def test_an_overload_is_waited_for_beyond_the_minute_that_others_wait() -> None:
+    overload = httpx.Response(503, headers={"retry-after": "90"}, json={"error": {"message": "Down."}})
+    async with refusing(overload, max_attempts=2) as (provider, asked):
+        with pytest.raises(OverloadedError):
+            await provider.chat(MESSAGES, GenerationConfig(max_wait=100.0))
+    assert [90.0 <= gap < 90.1 for gap in gaps(asked)] == [True]
+
+
+async def test_whoever_was_refused_goes_before_those_who_came_later() -> None:
+    answers = [told_to_wait("2"), silent(404)]
+    bodies: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        bodies.append(json.loads(request.content)["messages"][0]["content"])
+        return answers[min(len(bodies), len(answers)) - 1]
+
+    async def ask(words: str) -> None:
+        with pytest.raises(NotFoundError):
+            await provider.chat([AIMessage("user", words)], TWICE)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        async with PROVIDERS["openai"]("k", http_client=client) as provider, create_task_group() as tasks:
+            tasks.start_soon(ask, "first")
+            await sleep(1.0)
+            tasks.start_soon(ask, "second")
+    assert bodies == ["first", "first", "second"]
+
+
+@pytest.mark.parametrize("limits", PACINGS, ids=["paced", "at once"])
+@pytest.mark.parametrize("status", [503, 529])
+async def test_without_a_time_each_rest_is_twice_the_one_before(limits: RateLimitPolicy, status: int) -> None:
+    async with refusing(silent(status), limits=limits, max_attempts=7) as (provider, asked):
+        with pytest.raises(OverloadedError):
+            await provider.chat(MESSAGES)
+    assert len(asked) == 7
+    for gap, most in zip(gaps(asked), [0.5, 1.0, 2.0, 4.0, 8.0, 8.0], strict=True):
+        assert 0.75 * most <= gap <= most + 0.05
+
+
+async def test_those_who_were_refused_together_do_not_come_back_together() -> None:
+    async with refusing(silent(503), limits=RateLimitPolicy(pace=False), max_attempts=2) as (provider, asked):
+        async with create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(_refused, provider)
+    again = sorted(asked)[20:]
+    assert len(set(again)) == 20
+    assert again[-1] - again[0] > 0.02
+
+
+async def _refused(provider: BaseProvider) -> None:
+    with pytest.raises(OverloadedError):
+        await provider.chat(MESSAGES)
+
+
+@pytest.mark.parametrize("limits", PACINGS, ids=["paced", "at once"])
+@pytest.mark.parametrize("how", ["max_wait", "the policy's", "the caller's deadline"])
+async def test_a_wait_that_is_too_long_leaves_the_vendors_own_refusal_at_once(
+    limits: RateLimitPolicy, how: str, told: list[Event]
+) -> None:
+    if how == "the policy's":
+        limits = replace(limits, max_wait=10.0)
+    config = GenerationConfig(max_attempts=3, max_wait=10.0 if how == "max_wait" else None)
+    async with refusing(told_to_wait("20"), limits=limits) as (provider, asked):
+        began, stream = current_time(), provider.chat_stream(MESSAGES, config)
+        with fail_after(10.0 if how == "the caller's deadline" else 1000.0):
+            with pytest.raises(RateLimitError) as caught:
+                await stream.collect()
+    error = caught.value
+    assert (error.sent, error.retry_after, error.source, error.status) == (True, 20.0, "headers", 429)
+    assert "Not asked again: that would be in 20.0 s" in error.__notes__[0]
+    assert [attempt.error for attempt in stream.response.attempts] == ["RateLimitError"]
+    assert (len(asked), current_time() - began < 1.0) == (1, True)
+    assert [event.name for event in told if event.name == "attempt_failed"] == []
+
+
+async def test_who_does_not_wait_at_all_is_told_the_refusal_of_the_vendor() -> None:
+    async with refusing(silent(503), max_attempts=3) as (provider, asked):
+        with pytest.raises(OverloadedError) as caught:
+            await provider.chat(MESSAGES, GenerationConfig(max_wait=0))
+    assert (len(asked), caught.value.sent) == (1, True)
+
+
+class NoSecondPlace(Pacer):
+    """Its line is too long for one who was refused."""
+
+    async def take(self, *args: Any, again: Ticket | None = None, **options: Any) -> Ticket:
+        if again is not None:
+            raise RateLimitError("no place within 3 s", source="pacer", sent=False)
+        return await super().take(*args, again=again, **options)
+
+
+@pytest.mark.parametrize("how", ["chat", "embed"])
+async def test_a_pacer_without_a_place_for_another_attempt_leaves_the_vendors_own_refusal(how: str) -> None:
+    async with refusing(told_to_wait("2"), limits=NoSecondPlace(), max_attempts=3) as (provider, asked):
+        stream = provider.chat_stream(MESSAGES)
+        with pytest.raises(RateLimitError) as caught:
+            await (stream.collect() if how == "chat" else provider.embed(["a"]))
+    assert (caught.value.sent, caught.value.retry_after, len(asked)) == (True, 2.0, 1)
+    assert caught.value.__notes__ == ["The attempt after this refusal was not made: no place within 3 s"]
+    if how == "chat":
+        assert [attempt.error for attempt in stream.response.attempts] == ["RateLimitError"]
+
+
+@pytest.mark.parametrize("limits", [NoSecondPlace, lambda: RateLimitPolicy(max_wait=1.0)], ids=["line", "max_wait"])
+async def test_a_gateway_tells_the_refusal_of_the_last_one_too(limits: Callable[[], Any]) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return told_to_wait("2") if "openai" in request.url.host else silent(503)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        claude = PROVIDERS["anthropic"]("k", http_client=client, max_attempts=3)
+        openai = PROVIDERS["openai"]("k", http_client=client, limits=limits())
+        async with AIGateway(claude, openai) as gateway:
+            stream = gateway.chat_stream(MESSAGES)
+            with pytest.raises(AllProvidersFailedError) as caught:
+                await stream.collect()
+    assert isinstance(caught.value.cause, RateLimitError)
+    assert (caught.value.cause.sent, caught.value.cause.retry_after) == (True, 2.0)
+    attempts = [(attempt.provider, attempt.error) for attempt in stream.response.attempts]
+    assert attempts == [("anthropic", "OverloadedError"), ("openai", "RateLimitError")]
 
 
 @pytest.mark.parametrize("vendor", ["anthropic", "gemini", "openai"])

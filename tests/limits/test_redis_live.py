@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.pacing_live import goodput, measure
+from benchmarks.pacing_live import burst, goodput
 
 from ..redis_server import RedisServer, redis, redis_server
 
@@ -14,7 +14,7 @@ COUNT, TOKENS = 120, 60_000
 
 @pytest.mark.slow
 def test_four_processes_share_a_limit_without_a_refusal(redis: RedisServer) -> None:
-    seen, done = measure(COUNT, TOKENS, redis.url, quiet=0)
+    seen, done = burst(COUNT, TOKENS, redis.url, quiet=0)
     assert [one["errors"] for one in done] == [[], [], [], []]
     assert [one["answers"] for one in done] == [COUNT // 4] * 4
     assert seen["refusals"] == 0

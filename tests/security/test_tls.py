@@ -13,7 +13,7 @@ import httpx
 import pytest
 import trustme
 
-from headrace import AIMessage
+from headrace import AIGateway, AIMessage
 from headrace.errors import ConnectionFailedError, TruncatedStreamError
 from headrace.providers.grok import GrokProvider
 
@@ -71,6 +71,10 @@ class Server:
         request = b""
         while b"\r\n\r\n" not in request:
             request += secure.recv(65536)
+        head, _, body = request.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].split()[0])
+        while len(body) < length:  # what is closed with bytes unread resets the connection
+            body += secure.recv(65536)
         self.received += request
         how = request.split()[1].split(b"/")[1]
         secure.sendall(HEAD + CONTENT + (END if how == b"whole" else b""))
@@ -105,7 +109,40 @@ async def test_a_certificate_that_is_not_trusted_is_named_and_nothing_is_sent(se
         with pytest.raises(ConnectionFailedError, match=r"(?i)certificate.verify.failed") as caught:
             await provider.chat(MESSAGES)
     assert KEY not in str(caught.value)
+    assert f"the certificate of https://localhost:{server.port} could not be verified" in str(caught.value)
+    assert "SSL_CERT_FILE" in str(caught.value)
+    assert "sent again" not in str(caught.value)
+    assert caught.value.retryable is False
     assert server.received == b""
+
+
+async def test_a_gateway_asks_another_where_a_certificate_is_not_trusted(server: Server, authority: trustme.CA) -> None:
+    async with trusting(authority) as client:
+        stranger = GrokProvider(KEY, name="stranger", base_url=f"https://localhost:{server.port}/whole/v1")
+        trusted = GrokProvider(
+            KEY, name="trusted", base_url=f"https://localhost:{server.port}/whole/v1", http_client=client
+        )
+        async with AIGateway(stranger, trusted) as gateway:
+            answer = await gateway.chat(MESSAGES)
+    assert (answer.provider, answer.content) == ("trusted", "".join(WORDS))
+    assert [attempt.error for attempt in answer.attempts] == ["ConnectionFailedError", None]
+
+
+async def test_a_server_that_breaks_the_handshake_may_be_asked_again() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=_hang_up, args=(listener,), daemon=True)
+    thread.start()
+    async with GrokProvider(KEY, base_url=f"https://localhost:{listener.getsockname()[1]}/v1") as provider:
+        with pytest.raises(ConnectionFailedError, match="may be sent again") as caught:
+            await provider.chat(MESSAGES)
+    assert caught.value.retryable
+    listener.close()
+    thread.join(5)
+
+
+def _hang_up(listener: socket.socket) -> None:
+    with suppress(OSError):
+        listener.accept()[0].close()
 
 
 async def test_a_certificate_for_another_name_is_named_and_nothing_is_sent(
@@ -118,8 +155,10 @@ async def test_a_certificate_for_another_name_is_named_and_nothing_is_sent(
         async with GrokProvider(
             KEY, base_url=f"https://localhost:{server.port}/whole/v1", http_client=client
         ) as provider:
-            with pytest.raises(ConnectionFailedError, match=r"(?i)hostname mismatch"):
+            with pytest.raises(ConnectionFailedError, match=r"(?i)hostname mismatch") as caught:
                 await provider.chat(MESSAGES)
+    assert "could not be verified" in str(caught.value)
+    assert caught.value.retryable is False
     assert server.received == b""
 
 

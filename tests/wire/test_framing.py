@@ -99,7 +99,7 @@ def test_a_compressed_body_is_undone(coding: str) -> None:
 
 def test_a_bomb_is_refused() -> None:
     bomb = gzip.compress(b"\0" * (framing.EVENT_BYTES + 1000))
-    with pytest.raises(Undecodable, match="expand to more than"):
+    with pytest.raises(Undecodable, match="expand to"):
         Lines("gzip").feed(bomb)
 
 
@@ -109,7 +109,7 @@ def test_what_stands_before_a_bomb_is_handed_on_first() -> None:
     body += packer.compress(b"\0" * (framing.EVENT_BYTES + 1000)) + packer.flush()
     frame = Lines("gzip")
     assert frame.feed(body) == GOOD
-    with pytest.raises(Undecodable, match="expand to more than"):
+    with pytest.raises(Undecodable, match="expand to"):
         frame.feed(b"")
 
 

@@ -92,7 +92,8 @@ class BaseProvider:
         limits: how requests are paced, see `RateLimitPolicy`; or a `Pacer` to share with other providers of this loop
             that have the same account; or a pacer of another make, see `Pacing`.
         max_attempts: requests that one call may send. 1 repeats nothing; with more, one that the vendor refuses for now
-            (429, 503, 529) before any content stands in line again, for at most `max_wait` in all.
+            (429, 503, 529) before any content stands in line again, not before the time that the refusal told (without
+            one, after a rest that doubles), for at most `max_wait` in all; where that is too short, its refusal stands.
         marker: the text of the marker chunk that ends an interrupted stream.
         strict_options: raise `UnsupportedOptionError` for an option that the model or the vendor does not take; False
             leaves the option out, with a `telemetry` event.

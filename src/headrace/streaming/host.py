@@ -8,7 +8,6 @@ The group is entered and left by one task, and shows nobody an exception that is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,20 +19,20 @@ from anyio import (
     Event,
     create_task_group,
     current_effective_deadline,
-    current_time,
     get_cancelled_exc_class,
 )
 
 from .._recorder import Tape
 from .._types import Deadlines
-from ..errors import SessionClosedError, is_busy
+from ..errors import HeadraceError, SessionClosedError, is_busy
 from ..limits.pacer import Pacer
 from ..limits.pacing import AnyPacing
 from ..limits.policy import RateLimitPolicy
 from .attempts import Need, Place
 from .deadlines import Watch
+from .patience import Patience, unasked
 
-__all__ = ("CLOSE", "FLIGHT", "Call", "Flight", "Host", "Hosted", "Keeper", "Patience")
+__all__ = ("CLOSE", "FLIGHT", "Call", "Flight", "Host", "Hosted", "Keeper")
 
 T = TypeVar("T")
 
@@ -127,22 +126,22 @@ class Call(Hosted, Generic[T]):
         self.error: Exception | None = None
 
     async def main(self) -> None:
-        patience, ticket = Patience(self._need.max_wait), None
+        pacer, patience = self._host.pacer, Patience(self._need.max_wait, self._caller_deadline)
+        refusal: Exception | None = None
+        ticket, at = None, None
         for left in reversed(range(self._attempts)):
-            place = await Place.take(
-                self._host.pacer,
-                self._need,
-                self.label,
-                max_wait=patience.left(),
-                deadline=self._caller_deadline,
-                again=ticket,
-            )
+            try:
+                place = await Place.take(pacer, self._need, self.label, patience, again=ticket, not_before=at)
+            except HeadraceError as exc:
+                if refusal is None:
+                    raise
+                raise unasked(refusal, exc) from None
             try:
                 result = await self._attempt(place)
             except Exception as exc:
-                if not left or not is_busy(exc):
+                if not left or not is_busy(exc) or (again_at := patience.again_at(exc, place)) is None:
                     raise
-                ticket = place.ticket
+                refusal, ticket, at = exc, place.ticket, again_at
             else:
                 if self.error is None:
                     self.result = (result,)
@@ -168,24 +167,6 @@ class Call(Hosted, Generic[T]):
     def failed(self, exc: Exception) -> None:
         if self.result is None and self.error is None:
             self.error = exc
-
-
-class Patience:
-    """How long a call may still wait, over all its attempts; None is the policy's."""
-
-    __slots__ = ("_most", "_until")
-
-    def __init__(self, most: float | None) -> None:
-        self._most, self._until = most, math.inf
-
-    def left(self) -> float | None:
-        """Seconds for the next wait."""
-        if self._most is None:
-            return None
-        now = current_time()
-        if self._until == math.inf:
-            self._until = now + self._most
-        return max(0.0, self._until - now)
 
 
 class Keeper(Hosted):

@@ -91,6 +91,7 @@ class StreamMachine:
         "_extra",
         "_is_whole",
         "_left",
+        "_length",
         "_meta",
         "_model",
         "_proven",
@@ -146,6 +147,7 @@ class StreamMachine:
         # The record. Delivered chunks are forgotten, their words are not.
         self.pending: deque[AIStreamChunk] = deque()  # not yet delivered
         self._content: list[str] = []
+        self._length = 0  # of it, in characters: where something stands in the text, without joining it each time
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
         self._tools: list[ToolCallDelta] = []
@@ -212,11 +214,12 @@ class StreamMachine:
         """Record before anybody is told: what is delivered is always a prefix of what was received."""
         if chunk.content:
             self._content.append(chunk.content)
+            self._length += len(chunk.content)
         elif not (chunk.reasoning or chunk.refusal or chunk.tool_calls):
             return self._record_extra(chunk)
         if chunk.reasoning:
             self._reasoning.append(chunk.reasoning)
-            self._turn.reasoning(self._length() - len(chunk.content), chunk.reasoning)
+            self._turn.reasoning(self._length - len(chunk.content), chunk.reasoning)
         if chunk.refusal:
             self._refusal.append(chunk.refusal)
         if chunk.parts or chunk.extra:
@@ -224,7 +227,7 @@ class StreamMachine:
         if chunk.tool_calls:
             self._tools.extend(chunk.tool_calls)
             for delta in chunk.tool_calls:
-                self._turn.call(self._length(), delta.index)
+                self._turn.call(self._length, delta.index)
         if not self._begun:
             chunk = self._begin(chunk)
         self.pending.append(chunk)
@@ -259,7 +262,7 @@ class StreamMachine:
         self._extra.extend(chunk.extra)
         if not chunk.parts:
             return
-        at = self._length()
+        at = self._length
         if any(isinstance(part, TextPart) and part.text for part in chunk.parts):
             at -= len(chunk.content)
         whole = (piece for piece in chunk.tool_calls if piece.name and piece.ended)
@@ -270,10 +273,6 @@ class StreamMachine:
                 self._turn.call(at, call.index)
             else:
                 self._turn.part(at, part)
-
-    def _length(self) -> int:
-        """How many characters of text have been received."""
-        return len(_joined(self._content))
 
     def _done(self) -> None:
         if self._proven:
@@ -340,6 +339,12 @@ class StreamMachine:
         self._extra.clear()
         self.error = self._retold = None
         self.ended, self.answered, self.received, self.due = False, False, "queued", "first_chunk"
+
+    def stand(self, refusal: Exception) -> None:
+        """The attempt that was to follow is not made: the one before it was the last."""
+        if not self.ended:
+            self.answered = self._attempts.pop().billed
+            self._keep(refusal)
 
     def replace(self, error: Exception | None) -> None:
         """The error to be told of all attempts together, in place of the last one's."""

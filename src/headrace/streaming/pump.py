@@ -17,18 +17,19 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, cast
 
-from anyio import Event, current_effective_deadline
+from anyio import Event, current_effective_deadline, current_time
 from anyio.lowlevel import current_token
 
 from .._schema import OutputFormat
 from .._types import AIStreamChunk
-from ..errors import TruncatedStreamError
+from ..errors import HeadraceError, TruncatedStreamError
 from ..telemetry import Event as Happening
 from ..telemetry import Observation, Observer, emit, observe
 from .attempts import Candidate, Place, Route
 from .deadlines import Watch
-from .host import FLIGHT, Flight, Host, Hosted, Patience, struck
+from .host import FLIGHT, Flight, Host, Hosted, struck
 from .machine import MARKER, StreamMachine
+from .patience import Patience, unasked
 from .retold import without_frames_of
 
 __all__ = ("AHEAD", "Bell", "Plan", "Pump")
@@ -129,44 +130,49 @@ class Pump(Hosted):
     async def main(self) -> None:
         """Ask one after the other, until something comes or nobody is left."""
         machine, route = self.machine, self.plan.route(self.host)
-        candidate, place = next(route), None
-        patience = Patience(candidate.need.max_wait)
+        candidate = next(route)
+        place: Place | None = None
+        error: Exception | None = None
+        at: float | None = None
+        patience = Patience(candidate.need.max_wait, self.caller_deadline)
         self.observation = observe(candidate.asked, self.plan.observers)
         while True:
             machine.ask(candidate.provider, candidate.model, candidate.passed)
+            last, place, is_asked = place, None, True
             try:
-                place = await self._place(candidate, patience, place)
+                place = await self._place(candidate, patience, last, at)
                 await self._attempt(candidate, place)
             except Exception as exc:  # noqa: BLE001  # whatever it is, the route says what follows
                 exc.__traceback__ = without_frames_of(exc.__traceback__, __file__)  # they hold the machine
-                machine.fail(exc)
+                if place is None and candidate.again and error is not None and isinstance(exc, HeadraceError):
+                    machine.stand(unasked(error, exc))
+                    is_asked = False
+                else:
+                    machine.fail(exc)
             if (error := machine.refused) is None:
                 return
             try:
-                following = route.send(error)
+                following, at = route.send(error if is_asked else None), None
+                if following.again and place is not None:
+                    at = patience.again_at(error, place)
+                    if at is None:
+                        following = route.send(None)
             except StopIteration as end:
                 machine.replace(end.value)
                 return
-            _tell(candidate, following, error)
+            _tell(candidate, following, error, at)
             if self.observation is not None:
                 self.observation.failed(error)
             machine.again()
             candidate = following
 
-    async def _place(self, candidate: Candidate, patience: Patience, last: Place | None) -> Place:
-        """A place in the pacer; one who was refused there stands where it stood."""
+    async def _place(self, candidate: Candidate, patience: Patience, last: Place | None, at: float | None) -> Place:
+        """A place in the pacer, not before `at`; one who was refused there stands where it stood."""
         if candidate.ready is not None:
             await candidate.ready()
         pacer = (candidate.host or self.host).pacer
         again = last.ticket if last is not None and last.pacer is pacer else None
-        return await Place.take(
-            pacer,
-            candidate.need,
-            self.label,
-            max_wait=patience.left(),
-            deadline=self.caller_deadline,
-            again=again,
-        )
+        return await Place.take(pacer, candidate.need, self.label, patience, again=again, not_before=at)
 
     async def _attempt(self, candidate: Candidate, place: Place) -> None:
         """One request, to the end of its response. Its failure is in the machine, or raised."""
@@ -265,17 +271,19 @@ class Pump(Hosted):
             ask(act, *args)
 
 
-def _tell(candidate: Candidate, following: Candidate, error: Exception) -> None:
-    """Every further request that a call makes is seen."""
+def _tell(candidate: Candidate, following: Candidate, error: Exception, at: float | None) -> None:
+    """Every further request that a call makes is seen; it comes at once, or not before `at`."""
     asked, then = (f"{one.provider}/{one.model}".rstrip("/") for one in (candidate, following))
     kind = type(error).__name__
+    seconds = 0.0 if at is None else max(0.0, at - current_time())
+    what = f"asking it again in {seconds:.1f} s" if following.again else f"now asking {then}"
     emit(
         Happening(
             "attempt_failed",
             candidate.provider,
             candidate.model,
-            f"{asked} failed before any content ({kind}); now asking {'it again' if asked == then else then}",
-            {"error": kind, "next_provider": following.provider, "next_model": following.model},
+            f"{asked} failed before any content ({kind}); {what}",
+            {"error": kind, "next_provider": following.provider, "next_model": following.model, "seconds": seconds},
         )
     )
 

@@ -48,7 +48,7 @@ class Inflater:
         """
         if self.broken is not None:
             raise self.broken
-        pieces, room, size = list[bytes](), EVENT_BYTES + 1, len(data)  # one more, which tells that there is more
+        pieces, room, size = list[bytes](), EVENT_BYTES, len(data)
         while data and self.broken is None:
             if self._zlib.eof:  # a body may be several members, one behind the other (RFC 1952 2.2)
                 self._zlib = _decompressor()
@@ -59,12 +59,12 @@ class Inflater:
                 piece = _until_error(before, data, room)
                 self.broken = Undecodable(f"the body is not {self._coding}: {exc}")
                 self.broken.__cause__ = exc
-            room -= len(piece)
-            if not room:
-                piece = piece[:-1]
-                self.broken = Undecodable(f"{size} bytes of {self._coding} expand to more than {EVENT_BYTES}")
+            else:
+                if self._zlib.unconsumed_tail or len(piece) >= room:
+                    self.broken = Undecodable(f"{size} bytes of {self._coding} expand to {EVENT_BYTES} and more")
+                data = self._zlib.unused_data
             pieces.append(piece)
-            data = self._zlib.unused_data
+            room -= len(piece)
         if self.broken is not None and not any(pieces):
             raise self.broken
         return b"".join(pieces)
@@ -79,10 +79,10 @@ def _until_error(state: zlib._Decompress, data: bytes, room: int) -> bytes:
     pieces: list[bytes] = []
     with suppress(zlib.error):
         for at in range(len(data)):
+            if room <= 0:
+                break
             pieces.append(piece := state.decompress(data[at : at + 1], room))
             room -= len(piece)
-            if not room:
-                break
     return b"".join(pieces)
 
 
