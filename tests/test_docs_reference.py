@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
-from benchmarks import recovery
+from benchmarks import recovery, report
 
 import headrace
 from headrace import errors
@@ -167,7 +167,7 @@ def test_the_page_of_faults_explains_each_that_is_measured() -> None:
     explained = [name for name, _ in CELLS.findall(page.partition("\n| fault |")[2].partition("\n\n")[0])]
     assert ["no fault", *explained[1:]] == list(recovery.FAULTS)
     assert page.count(f"| {' | '.join(recovery.FAULTS)} |") == 2  # the heads of the two tables
-    assert page.count(recovery.BEGIN) == page.count(recovery.END) == 1
+    assert page.count(report.BEGIN) == page.count(report.END) == 1
 
 
 # ---------------------------------------------------------------- formats
