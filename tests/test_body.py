@@ -10,21 +10,34 @@ from types import ModuleType
 import httpx
 import httpx2
 import pytest
-from anyio import BrokenResourceError, EndOfStream, create_task_group, create_tcp_listener
+from anyio import BrokenResourceError, EndOfStream, create_task_group, create_tcp_listener, sleep
 from anyio.abc import SocketAttribute, SocketStream
 from h11 import RemoteProtocolError
+from httpx_aiohttp import HttpxAiohttpClient
 
 from headrace import AIMessage
-from headrace._body import Direct, Layered, body_of
+from headrace._body import Body, Buffered, Direct, Layered, body_of
 from headrace.errors import AuthenticationError, TruncatedStreamError
 from headrace.providers.openai import OpenAIProvider
 from headrace.simulator import Script, Simulator, faults
 
-from .leaks import nothing_left, session
+from .leaks import nothing_left, session, soon
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 TWO = b"3\r\none\r\n3\r\ntwo\r\n"
 END = b"0\r\n\r\n"
+ENDINGS = pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nonetwo", "onetwo"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", ""),
+        (b"HTTP/1.0 200 OK\r\n\r\nonetwo", "onetwo"),
+        (b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nonetwo", "onetwo"),
+        (HEAD + TWO + b"0\r\nx-late: 1\r\n\r\n", "onetwo"),
+    ],
+    ids=["length", "empty", "1.0", "until close", "trailers"],
+)
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])  # where aiohttp runs
 
 
 @asynccontextmanager
@@ -49,7 +62,7 @@ async def serving(*answers: bytes, reset: bool = False) -> AsyncIterator[tuple[s
         tasks.cancel_scope.cancel()
 
 
-async def pieces(body: Direct | Layered) -> tuple[list[bytes], Exception | None]:
+async def pieces(body: Body) -> tuple[list[bytes], Exception | None]:
     found: list[bytes] = []
     while True:
         try:
@@ -77,17 +90,7 @@ async def test_what_one_read_brings_is_one_piece_and_the_connection_serves_again
         assert len(connections) == 1
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nonetwo", "onetwo"),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", ""),
-        (b"HTTP/1.0 200 OK\r\n\r\nonetwo", "onetwo"),
-        (b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nonetwo", "onetwo"),
-        (HEAD + TWO + b"0\r\nx-late: 1\r\n\r\n", "onetwo"),
-    ],
-    ids=["length", "empty", "1.0", "until close", "trailers"],
-)
+@ENDINGS
 async def test_a_body_may_end_in_any_way_that_http_knows(answer: bytes, words: str) -> None:
     async with serving(answer) as (url, _), httpx.AsyncClient() as client, client.stream("GET", url) as response:
         found, error = await pieces(body_of(response))
@@ -231,3 +234,55 @@ async def test_a_stream_of_somebody_else_is_not_passed_by() -> None:
         async with client.stream("GET", url) as response:
             found, error = await pieces(body_of(response))
             assert (b"".join(found), error) == (b"ONETWO", None)
+
+
+@on_asyncio
+@ENDINGS
+async def test_a_body_on_aiohttp_may_end_in_any_way_that_http_knows(answer: bytes, words: str) -> None:
+    async with serving(answer) as (url, _), HttpxAiohttpClient() as client, client.stream("GET", url) as response:
+        body = body_of(response)
+        assert type(body) is Buffered
+        found, error = await pieces(body)
+        assert (b"".join(found).decode(), error) == (words, None)
+        assert await pieces(body) == ([], None)
+
+
+@on_asyncio
+async def test_what_one_read_of_aiohttp_brings_is_one_piece_and_the_connection_serves_again() -> None:
+    answer = HEAD + TWO + END
+    async with serving(answer, answer) as (url, connections), HttpxAiohttpClient() as client:
+        for _ in range(2):
+            async with client.stream("GET", url) as response:
+                assert await pieces(body_of(response)) == ([b"onetwo"], None)
+        assert len(connections) == 1
+
+
+@on_asyncio
+async def test_what_aiohttp_has_read_when_the_connection_breaks_is_handed_on_first() -> None:
+    async with serving(HEAD + TWO) as (url, _), HttpxAiohttpClient() as client:
+        async with client.stream("GET", url) as response:
+            content = response.stream._stream._aiohttp_response.content
+            await soon(lambda: content.exception() is not None)  # a reader that is late
+            body = body_of(response)
+            found, error = await pieces(body)
+            assert found == [b"onetwo"]
+            assert isinstance(error, BrokenResourceError)
+            assert error.__cause__ is content.exception()
+            assert await pieces(body) == ([], error)
+
+
+@on_asyncio
+async def test_a_slow_reader_on_aiohttp_has_every_word_before_the_cut() -> None:
+    words = tuple(f"word{number:04} " for number in range(1000))
+    async with nothing_left():
+        async with Simulator() as sim, HttpxAiohttpClient() as client:
+            sim.play("openai", Script(pieces=words, fault=faults.CutFin(after_pieces=999)))
+            async with session(OpenAIProvider("k", base_url=sim.base_url("openai"), http_client=client)) as provider:
+                got: list[str] = []
+                async with provider.chat_stream([AIMessage("user", "hi")]) as stream:
+                    async for chunk in stream:
+                        if not got:
+                            await sleep(0.3)  # the rest is read meanwhile, and the connection breaks
+                        got.append(chunk.content)
+    assert got == [*words[:999], provider.marker]
+    assert isinstance(stream.interruption and stream.interruption.cause, TruncatedStreamError)

@@ -3,8 +3,9 @@ The bytes of a response's body, in as few steps as can be: an HTTP response of h
 
 httpx hands a body on in pieces as the server framed them, most often one for each event, through five generators, and
 httpcore opens a cancel scope for each read. `Direct` asks httpcore's HTTP/1.1 parser and the socket's own stream
-instead, for all that one read brings. Where they are not found (HTTP/2, another transport, another version) the public
-way serves: slower, and nothing else differs. Who closes the response, and gives its connection back, is the same.
+instead, for all that one read brings. `Buffered` asks aiohttp's reader, where httpx stands on aiohttp: it keeps what
+aiohttp drops when a connection breaks. Where none of them is found (HTTP/2, another transport, another version) the
+public way serves: slower. Who closes the response, and gives its connection back, is the same.
 
 Knows no events, no clocks and no vendor. Each piece is what has come since the last; an error comes after what came
 before it.
@@ -12,17 +13,19 @@ before it.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final, Protocol, TypeAlias, cast
 
 import h11
 from anyio import BrokenResourceError, CancelScope, EndOfStream
+from anyio.lowlevel import current_token
 
 __all__ = ("Body", "body_of")
 
 READ: Final = 64 << 10  # bytes asked of the socket at once, as httpcore does
-LIBRARIES: Final = frozenset({"anyio", "httpcore", "httpcore2", "httpx", "httpx2", "trio"})
+LIBRARIES: Final = frozenset({"aiohttp", "anyio", "httpcore", "httpcore2", "httpx", "httpx2", "httpx_aiohttp", "trio"})
 
 Receive: TypeAlias = Callable[[int], Awaitable[bytes]]  # of an anyio stream, or a trio stream: at most so many bytes
 
@@ -63,8 +66,7 @@ class Direct:
             except EndOfStream:
                 self._parser.receive_data(b"")
             except Exception as exc:  # noqa: BLE001  # anyio's, trio's or ssl's own
-                self._broken, self._over = BrokenResourceError(str(exc) or str(exc.__cause__ or "")), True
-                self._broken.__cause__ = exc
+                self._broken, self._over = _broken_by(exc), True
 
     def _parsed(self) -> bytes:
         """All of the body that has been read and not been handed on."""
@@ -84,6 +86,34 @@ class Direct:
         except h11.RemoteProtocolError as exc:
             self._broken, self._over = exc, True
         return b"".join(pieces)
+
+    async def unwind(self) -> None:
+        """Nothing is suspended here."""
+
+
+class Buffered:
+    """
+    The body of an aiohttp response, a read at a time. An error is raised again and again.
+
+    When a connection breaks, aiohttp's own reads raise from then on, whatever lies in its buffer
+    (`StreamReader.readany`, 3.14): here that is handed on first.
+    """
+
+    def __init__(self, read: Callable[[], Awaitable[bytes]], rest: Callable[[int], bytes]) -> None:
+        self._read, self._rest = read, rest
+        self._broken: Exception | None = None
+
+    async def __anext__(self) -> bytes:
+        if self._broken is None:
+            try:
+                data = await self._read()
+            except Exception as exc:  # noqa: BLE001  # aiohttp's own
+                self._broken, data = _broken_by(exc), self._rest(-1)
+            if data:
+                return data
+            if self._broken is None:
+                raise StopAsyncIteration
+        raise self._broken
 
     async def unwind(self) -> None:
         """Nothing is suspended here."""
@@ -138,18 +168,49 @@ def body_of(response: Response) -> Body:
     """The body of an open response, read already (by the client's own hooks) or not."""
     if response.is_stream_consumed:  # the connection is free, perhaps another request's: nothing of it is read here
         return Layered(response.aiter_bytes())
-    inner: object = response
-    for name in ("stream", "_stream", "_httpcore_stream", "_stream", "_connection"):
-        inner = _known(inner, name)
+    inner = _down(response, "stream", "_stream")
+    content = _down(inner, "_aiohttp_response", "content")
+    read, rest = getattr(content, "readany", None), getattr(content, "_read_nowait", None)
+    if callable(read) and callable(rest):
+        return Buffered(cast("Callable[[], Awaitable[bytes]]", read), cast("Callable[[int], bytes]", rest))
+    inner = _down(inner, "_httpcore_stream", "_stream", "_connection")
     parser = getattr(inner, "_h11_state", None)
-    socket = _known(_known(inner, "_network_stream"), "_stream")
-    receive = getattr(socket, "receive", None) or getattr(socket, "receive_some", None)
-    if isinstance(parser, h11.Connection) and callable(receive):
-        return Direct(parser, cast("Receive", receive))
+    receive = _receive_of(_down(inner, "_network_stream", "_stream"))
+    if isinstance(parser, h11.Connection) and receive is not None:
+        return Direct(parser, receive)
     return Layered(cast("AsyncIterator[bytes]", response.stream))
 
 
-def _known(owner: object, name: str) -> object:
-    """What `owner` holds, if it is of a class whose reading is known: one of somebody else's is not passed by."""
-    held = getattr(owner, name, None)
-    return held if type(held).__module__.partition(".")[0] in LIBRARIES else None
+def _down(owner: object, *names: str) -> object:
+    """What lies within `owner`, if all on the way is of classes whose reading is known: nobody else's is passed by."""
+    for name in names:
+        owner = getattr(owner, name, None)
+        if type(owner).__module__.partition(".")[0] not in LIBRARIES:
+            return None
+    return owner
+
+
+def _receive_of(stream: object) -> Receive | None:
+    """How to read from anyio's stream, or trio's."""
+    plain = getattr(_down(stream, "socket"), "_sock", None)
+    if not isinstance(plain, socket.socket):  # anyio's, and all that is encrypted
+        receive = getattr(stream, "receive", None) or getattr(stream, "receive_some", None)
+        return cast("Receive", receive) if callable(receive) else None
+    wait_readable = current_token().backend_class.wait_readable  # anyio's, without its lookup each time
+
+    async def receive_plain(size: int) -> bytes:
+        """Wait, then read. trio reads, is refused, waits, and reads: 20 us more for each read that is waited for."""
+        while True:
+            await wait_readable(plain)
+            try:
+                return plain.recv(size)
+            except BlockingIOError:  # woken for nothing
+                continue
+
+    return receive_plain
+
+
+def _broken_by(cause: Exception) -> BrokenResourceError:
+    broken = BrokenResourceError(str(cause) or str(cause.__cause__ or ""))
+    broken.__cause__ = cause
+    return broken
