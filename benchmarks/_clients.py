@@ -54,6 +54,7 @@ class Client:
 
 ALL: Final = ("openai", "responses", "anthropic", "gemini")
 CLIENTS: Final = (
+    Client("bare socket", "by_hand", ALL, variant="socket"),
     Client("bare httpx bytes", "by_hand", ALL, variant="bytes"),
     Client(BY_HAND, "by_hand", ALL),
     Client("headrace", "ours", ALL),

@@ -164,7 +164,8 @@ def section(data: dict[str, Any]) -> str:
                 "guarantees on. Nobody listens to its telemetry but in the row that says so: spans and metrics cost "
                 "what they cost once for a response. Peers run without retries and without telemetry; pydantic-ai by "
                 "`direct.model_request_stream()`, its leanest way. `does not run` names the exception's class on that "
-                "loop."
+                "loop. `bare socket` is the loop and the kernel alone, reading what comes without a look at it: no "
+                "client on that loop can cost less."
             ),
             (
                 "One event a read: the server rests 300 us after each event, so that each wakes the client by itself; "

@@ -1,11 +1,17 @@
-"""What one writes by hand, with httpx-sse and json.loads, no deadlines and no promise; and the bytes alone."""
+"""
+What one writes by hand, with httpx-sse and json.loads, no deadlines and no promise. And what lies below: httpx handing
+on bytes that nobody looks at, and the loop alone, reading a socket: no client can cost less than that.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from urllib.parse import urlsplit
 
 import httpx
 import httpx_sse
@@ -94,8 +100,65 @@ async def bytes_alone(shape: str, url: str, patience: float) -> AsyncIterator[Re
         yield read
 
 
+class Reader(asyncio.Protocol):
+    """What the loop's socket brings, for one who awaits it."""
+
+    def __init__(self) -> None:
+        self.data, self.waiter = b"", None
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+        if self.waiter is not None:
+            self.waiter.set_result(None)
+            self.waiter = None
+
+    async def read(self) -> bytes:
+        if not self.data:
+            self.waiter = asyncio.get_running_loop().create_future()
+            await self.waiter
+        data, self.data = self.data, b""
+        return data
+
+
+@asynccontextmanager
+async def socket(shape: str, url: str, patience: float) -> AsyncIterator[Read]:
+    """What the loop and the kernel cost: HTTP is not looked at, but for the end of the chunks."""
+    at = urlsplit(url)
+    path, _, body, _ = SHAPES[shape]
+    data = json.dumps(body).encode()
+    request = (
+        b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % ((at.path + path).encode(), len(data)) + data
+    )
+    if sys.argv[1] == "trio":
+        import trio
+
+        stream = await trio.open_tcp_stream(at.hostname, at.port)
+        send, receive, close = stream.send_all, stream.receive_some, stream.aclose
+    else:
+        transport, reader = await asyncio.get_running_loop().create_connection(Reader, at.hostname, at.port)
+
+        async def send(data: bytes) -> None:
+            transport.write(data)
+
+        async def close() -> None:
+            transport.close()
+
+        receive = reader.read
+
+    async def read(seen: Seen) -> None:
+        await send(request)
+        while not (await receive()).endswith(b"0\r\n\r\n"):
+            pass
+
+    try:
+        yield read
+    finally:
+        await close()
+
+
 if __name__ == "__main__":
     serve(
         {shape: partial(loop, shape) for shape in SHAPES}
         | {f"{shape} bytes": partial(bytes_alone, shape) for shape in SHAPES}
+        | {f"{shape} socket": partial(socket, shape) for shape in SHAPES}
     )

@@ -14,6 +14,7 @@ before it.
 from __future__ import annotations
 
 import socket
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final, Protocol, TypeAlias, cast
@@ -26,6 +27,7 @@ __all__ = ("Body", "body_of")
 
 READ: Final = 64 << 10  # bytes asked of the socket at once, as httpcore does
 LIBRARIES: Final = frozenset({"aiohttp", "anyio", "httpcore", "httpcore2", "httpx", "httpx2", "httpx_aiohttp", "trio"})
+READS: Final = ("exception", "at_eof", "_read_nowait", "_wait")  # of aiohttp's reader
 
 Receive: TypeAlias = Callable[[int], Awaitable[bytes]]  # of an anyio stream, or a trio stream: at most so many bytes
 
@@ -91,29 +93,46 @@ class Direct:
         """Nothing is suspended here."""
 
 
+class Content(Protocol):
+    """What is used of aiohttp's StreamReader."""
+
+    _buffer: deque[bytes]
+
+    def exception(self) -> Exception | None: ...
+    def at_eof(self) -> bool: ...
+    def _read_nowait(self, n: int) -> bytes: ...
+    async def _wait(self, func_name: str) -> None: ...
+
+
 class Buffered:
     """
     The body of an aiohttp response, a read at a time. An error is raised again and again.
 
-    When a connection breaks, aiohttp's own reads raise from then on, whatever lies in its buffer
-    (`StreamReader.readany`, 3.14): here that is handed on first.
+    aiohttp's own reads raise once the connection has broken, whatever lies in its buffer (3.14): here that comes first.
     """
 
-    def __init__(self, read: Callable[[], Awaitable[bytes]], rest: Callable[[int], bytes]) -> None:
-        self._read, self._rest = read, rest
+    def __init__(self, content: Content) -> None:
+        self._content, self._buffer = content, content._buffer
         self._broken: Exception | None = None
 
     async def __anext__(self) -> bytes:
-        if self._broken is None:
-            try:
-                data = await self._read()
-            except Exception as exc:  # noqa: BLE001  # aiohttp's own
-                self._broken, data = _broken_by(exc), self._rest(-1)
-            if data:
-                return data
-            if self._broken is None:
+        content, buffer = self._content, self._buffer
+        while not buffer:
+            if self._broken is None and (exc := content.exception()) is not None:
+                self._broken = _broken_by(exc)
+            if self._broken is not None:
+                raise self._broken
+            if content.at_eof():
                 raise StopAsyncIteration
-        raise self._broken
+            try:
+                await content._wait("read")
+            except Exception as exc:  # noqa: BLE001  # aiohttp's own
+                self._broken = _broken_by(exc)
+        if len(buffer) > 1:  # one piece for each event: taken one by one, each would cost as much as all
+            whole = b"".join(buffer)
+            buffer.clear()
+            buffer.append(whole)
+        return content._read_nowait(-1)
 
     async def unwind(self) -> None:
         """Nothing is suspended here."""
@@ -170,9 +189,8 @@ def body_of(response: Response) -> Body:
         return Layered(response.aiter_bytes())
     inner = _down(response, "stream", "_stream")
     content = _down(inner, "_aiohttp_response", "content")
-    read, rest = getattr(content, "readany", None), getattr(content, "_read_nowait", None)
-    if callable(read) and callable(rest):
-        return Buffered(cast("Callable[[], Awaitable[bytes]]", read), cast("Callable[[int], bytes]", rest))
+    if isinstance(getattr(content, "_buffer", None), deque) and all(callable(getattr(content, n, None)) for n in READS):
+        return Buffered(cast("Content", content))
     inner = _down(inner, "_httpcore_stream", "_stream", "_connection")
     parser = getattr(inner, "_h11_state", None)
     receive = _receive_of(_down(inner, "_network_stream", "_stream"))
