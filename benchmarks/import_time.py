@@ -37,7 +37,7 @@ def lines(skipped: dict[str, str]) -> list[tuple[str, Client]]:
     found = [(line, HERE) for line in OURS]
     for client in CLIENTS:
         try:
-            if client.package:
+            if client.line:  # else it is imported by one of these
                 python(client)
                 found.append((client.line, client))
         except Skipped as reason:

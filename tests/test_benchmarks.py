@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import sys
 from pathlib import Path
 
 import anyio
 import pytest
-from benchmarks import _clients, recovery, stream_overhead
+from benchmarks import _clients, import_time, recovery, stream_overhead
 from benchmarks._bench import RESULTS, load, source
 from benchmarks._clients import BY_HAND, CLIENTS, PEERS, Client, Worker, workers
 
@@ -105,6 +106,20 @@ def test_an_answer_that_differs_and_looks_whole_is_silent() -> None:
     assert judged(ended=True, words="one two") == ("silent", 7, 7)
     assert judged(ended=False, words="one") == ("visible", 7, 3)
     assert judged(ended=True, words="one two three") == ("whole", 7, 7)
+
+
+def test_an_import_is_measured_once_a_round_and_only_where_there_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    peers = [
+        Client(f"a peer{n}", "ours_aiohttp", ("openai",), "httpx-aiohttp", line)
+        for n, line in enumerate(["", "", "import json"])
+    ]
+    monkeypatch.setattr(import_time, "CLIENTS", peers)
+    monkeypatch.setattr(import_time, "python", lambda _: Path(sys.executable))
+    data = import_time.measure(rounds=1)
+    assert [row["line"] for row in data["rows"]] == [*import_time.OURS, "import json"]
+    assert all(row["ms"] > 0 for row in data["rows"])
+    assert next(row["ratio"] for row in data["rows"] if row["line"] == import_time.GROUND) == 1
+    assert "| `import json` | " in import_time.section(data)
 
 
 # ---------------------------------------------------------------- what is kept
