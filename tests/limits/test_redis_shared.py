@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import msgspec
 import pytest
@@ -112,10 +113,24 @@ async def test_a_cancelled_take_gives_its_place_back_to_all(redis: RedisServer) 
             for ticket in list(one._held):
                 one.cancel(ticket)
         assert one.taken == one.waiting == 0
-        with fail_after(5):
-            while stored(redis).members[one._member].flying:
+        shared = one._lanes[""].shared
+        assert shared is not None
+        with fail_after(5):  # what was on its way when its waiter left takes its place first, and gives it back then
+            while shared._taken or shared._news or stored(redis).members[one._member].flying:
                 await sleep(0.05)
         assert len(await until_full([other])) == 10
+
+
+async def test_one_that_has_left_the_line_has_no_place_in_the_store(redis: RedisServer) -> None:
+    one = pacer(RedisStore(redis.url), 10)
+    async with running(one):
+        assert len(await until_full([one])) == 10
+        async with create_task_group() as tasks:
+            tasks.start_soon(partial(one.take, COST, max_wait=100))  # the next place comes in a minute
+            await soon(lambda: stored(redis).members[one._member].place is not None)
+            tasks.cancel_scope.cancel()
+        await soon(lambda: stored(redis).members[one._member].place is None, within=1)
+        assert one._lanes[""].shared is not None and one._lanes[""].shared._first is None
 
 
 # ---------------------------------------------------------------- without it

@@ -80,8 +80,11 @@ class Shared:
         self._by(-math.inf if urgent else current_time() + LINGER)
 
     def ask(self, first: Turn[Waiter] | None) -> None:
-        """A place is wanted for the first of the line; at once, if it was not asked for before."""
-        if first is not None and first is not self._first:
+        """
+        A place is wanted for the first of the line; at once, if it was not asked for before. None: for nobody. The
+        others must not wait behind one that has left.
+        """
+        if first is not self._first:
             self._by(-math.inf)
 
     def _by(self, at: float) -> None:
@@ -126,7 +129,14 @@ class Shared:
             for news in self._news:
                 news(model, now)
             taken, wait = self._take(model, now)
-            due = bool(taken or self._news) or (wait is not None and held < now + PLACE / 3) or self._lapses(now)
+            has_left = wait is None and member.place is not None
+            if has_left:
+                member.place = None
+            due = (
+                bool(taken or self._news or has_left)
+                or (wait is not None and held < now + PLACE / 3)
+                or self._lapses(now)
+            )
             if wait is None:
                 pause = LEASE / 3 if self._lane.flying else LEASE
             else:
