@@ -1,4 +1,4 @@
-"""Event loops for tests: virtual time on both backends, and shuffled task order on asyncio."""
+"""Event loops for tests: virtual time on both backends, shuffled task order on asyncio, uvloop beside them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import random
 import selectors
 from collections.abc import Callable
 
+import pytest
 import trio.testing
+
+# For what meets real sockets: uvloop's streams, futures and cancellation are its own.
+ON_UVLOOP_TOO = pytest.mark.parametrize(
+    "anyio_backend", ["asyncio", ("asyncio", {"use_uvloop": True}), "trio"], ids=["asyncio", "uvloop", "trio"]
+)
 
 
 class _Jumping(selectors.DefaultSelector):

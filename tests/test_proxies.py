@@ -22,10 +22,13 @@ from headrace.errors import ConnectionFailedError
 from headrace.providers.grok import GrokProvider
 
 from .leaks import nothing_left, session
+from .loops import ON_UVLOOP_TOO
 from .rawserver import Fault, RawServer
 from .security.test_tls import Server, authority, server
 
 __all__ = ("authority", "server")  # fixtures
+
+pytestmark = ON_UVLOOP_TOO
 
 MESSAGES = [AIMessage("user", "Hello")]
 KEY = "key-0123456789"

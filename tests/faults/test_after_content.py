@@ -22,6 +22,7 @@ from headrace.errors import (
 from headrace.providers.base import BaseProvider
 from headrace.simulator import Simulator, faults
 
+from ..loops import ON_UVLOOP_TOO
 from .rows import (
     ALL,
     EVENTS,
@@ -39,7 +40,7 @@ from .rows import (
     table,
 )
 
-pytestmark = pytest.mark.usefixtures("leak_check")
+pytestmark = [pytest.mark.usefixtures("leak_check"), ON_UVLOOP_TOO]
 
 IN_WORDS: Final = {vendor: count + 2 for vendor, count in HEAD.items()}
 

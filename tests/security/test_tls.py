@@ -17,6 +17,10 @@ from headrace import AIGateway, AIMessage
 from headrace.errors import ConnectionFailedError, TruncatedStreamError
 from headrace.providers.grok import GrokProvider
 
+from ..loops import ON_UVLOOP_TOO
+
+pytestmark = ON_UVLOOP_TOO
+
 KEY = "key-0123456789"
 MESSAGES = [AIMessage("user", "Hello")]
 WORDS = ["One ", "whole ", "answer."]

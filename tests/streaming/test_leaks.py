@@ -21,6 +21,7 @@ from headrace.streaming.pump import AHEAD
 from headrace.testing import assert_idle
 
 from ..leaks import session, soon
+from ..loops import ON_UVLOOP_TOO
 from ..rawserver import Fault, RawServer
 from . import foreign
 from .conftest import Make
@@ -29,7 +30,7 @@ from .words import DONE, FINISH, MESSAGES, A, B, C, drain, word
 
 T = TypeVar("T")
 
-pytestmark = pytest.mark.usefixtures("leak_check")
+pytestmark = [pytest.mark.usefixtures("leak_check"), ON_UVLOOP_TOO]
 
 # ---------------------------------------------------------------- left early
 
