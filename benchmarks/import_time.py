@@ -103,6 +103,12 @@ def section(data: dict[str, Any]) -> str:
     )
 
 
+def summary(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Its line at the top of the page."""
+    ratio = next(row["ratio"] for row in data["rows"] if row["line"] == "import headrace")
+    return [("`import headrace`, against what it stands on", f"{ratio:.2f}", "what-the-import-costs")]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="imports of each (default: %(default)s)")

@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +35,7 @@ from headrace.simulator.script import prose
 
 from ._bench import machine, save, table, versions
 from ._clients import BY_HAND, CLIENTS, Client, Worker, chosen, told, workers
+from ._plots import OURS, Bars, Panel, Plot
 
 PATIENCE = 1.0  # seconds, told to every client
 BOUND = 4.0  # seconds until a client counts as hanging
@@ -216,6 +217,45 @@ def section(data: dict[str, Any]) -> str:
             table(head, [line(row) for row in data["wholes"]]),
         )
     )
+
+
+def programs(answers: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
+    """Of each program, over all formats: the share of faults told, of characters lost."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in answers:
+        found.setdefault(row["program"].replace("`", ""), []).append(row)
+    return {
+        name: (
+            sum(row["told"] for row in rows) / len(rows),
+            sum(row["lost"] for row in rows) / sum(row["sent"] for row in rows),
+        )
+        for name, rows in found.items()
+    }
+
+
+def plots(data: Mapping[str, Any]) -> dict[str, Plot]:
+    """What is told and lost, of programs that read piece by piece, and of those that ask for the whole."""
+    drawn = {}
+    for name, key, how in (
+        ("recovery", "pieces", "read piece by piece"),
+        ("recovery_whole", "wholes", "asked for whole"),
+    ):
+        found = programs(data[key])
+        panels = [
+            Panel(f"{how}: faults told", {"told": [told for told, _ in found.values()]}, form="{:.0%}"),
+            Panel(f"{how}: characters lost", {"lost": [lost for _, lost in found.values()]}, form="{:.1%}"),
+        ]
+        told = "; ".join(f"{program} {told:.0%} told, {lost:.1%} lost" for program, (told, lost) in found.items())
+        alt = f"Faults told by an exception, and characters lost, of programs whose answer is {how}: {told}."
+        drawn[name] = Bars(labels=list(found), panels=panels, alt=alt)
+    return drawn
+
+
+def summary(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The best that headrace's programs do, since one of them does not ask to be told."""
+    ours = [row for name, row in programs([*data["pieces"], *data["wholes"]]).items() if name.startswith(OURS)]
+    told, lost = max(told for told, _ in ours), max(lost for _, lost in ours)
+    return [("Faults after content that are told, and characters lost", f"{told:.0%}, {lost:.1%}", "recovery")]
 
 
 def main() -> None:

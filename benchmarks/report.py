@@ -2,9 +2,9 @@
 docs/benchmarks.md and its plots, and the tables of README.md and docs/why.md, made of benchmarks/results alone: nothing
 is measured here.
 
-A module of the table offers `measure()` and `section(data)`, its Markdown with a heading of its own; and, itself or in
-`_shown`, plots, which stand below that heading, and lines at the top of the page. What is measured of recovery is a
-part of docs/why.md, and is put there.
+A module of the table offers `measure()` and `section(data)`, its Markdown with a heading of its own; and, if it likes,
+`plots(data)`, which stand below that heading, and `summary(data)`, lines at the top of the page. What is measured of
+recovery is a part of docs/why.md, and is put there.
 
 usage: python -m benchmarks.report
 """
@@ -18,8 +18,8 @@ from types import ModuleType
 from typing import Any, Final
 
 from ._bench import ROOT, load, table
+from ._clients import BY_HAND
 from ._plots import Plot, draw
-from ._shown import BY_HAND, SHOWN
 
 MODULES: Final = {  # in the order of the page, with what stands there as long as there is no result
     "stream_overhead": "What a streamed chunk costs",
@@ -65,8 +65,6 @@ def module(name: str) -> ModuleType:
 def shown(name: str, data: dict[str, Any]) -> tuple[str, dict[str, Plot], list[tuple[str, str, str]]]:
     """Its section, its plots, its lines at the top."""
     section = RECOVERY if name == "recovery" else module(name).section(data)
-    if name in SHOWN:
-        return section, SHOWN[name].plots(data), SHOWN[name].lines(data)
     plots, lines = getattr(module(name), "plots", None), getattr(module(name), "summary", None)
     return section, plots(data) if plots else {}, lines(data) if lines else []
 

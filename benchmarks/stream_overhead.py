@@ -19,12 +19,14 @@ from typing import Any
 
 from ._bench import machine, save, source, table, versions
 from ._clients import ALL, BY_HAND, CLIENTS, Client, Worker, chosen, told, workers
+from ._plots import OURS, Bars, Panel, Plot
 
 PACES = {"one event a read": (1, 300), "ten events a read": (10, 1000), "as fast as it comes": (1, 0)}
 BACKENDS = ("asyncio", "trio")
 PATIENCE = 60.0  # seconds: nothing here is slow
 ROUNDS, CHUNKS = 13, 1000
 QUICK_ROUNDS, QUICK_CHUNKS = 2, 300
+FORMAT, LOOP = "openai", "asyncio"  # of the plot: the one on which most clients run
 
 
 def taken(ring: Mapping[Client, Worker], number: int) -> list[tuple[Client, Worker]]:
@@ -176,6 +178,33 @@ def section(data: dict[str, Any]) -> str:
             table(["format", "loop", "client", *PACES], rows),
         )
     )
+
+
+def plots(data: Mapping[str, Any]) -> dict[str, Plot]:
+    """The ratios of all clients in one format on one loop, a panel for each way of arrival."""
+    rows = [row for row in data["rows"] if (row["shape"], row["backend"]) == (FORMAT, LOOP) and "ratio" in row]
+    labels = list(dict.fromkeys(row["client"] for row in rows))
+    ratios = {(row["client"], row["arrival"]): row["ratio"] for row in rows}
+    panels = [
+        Panel(arrival, {"ratio": [ratios.get((label, arrival)) for label in labels]}, log=True, mark=1.0)
+        for arrival in dict.fromkeys(row["arrival"] for row in rows)
+    ]
+    told = "; ".join(
+        f"{label} {' / '.join(f'{ratio:.2f}' for (client, _), ratio in ratios.items() if client == label)}"
+        for label in labels
+    )
+    alt = (
+        f"CPU time for a chunk as a ratio to the hand-written loop, OpenAI's format on {LOOP} "
+        f"({' / '.join(panel.title for panel in panels)}): {told}."
+    )
+    return {"stream_overhead": Bars(labels=labels, panels=panels, alt=alt)}
+
+
+def summary(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Its line at the top of the page."""
+    ratios = [row["ratio"] for row in data["rows"] if row["client"] == OURS and "ratio" in row]
+    what = "CPU time for a streamed chunk, against the hand-written loop"
+    return [(what, f"{min(ratios):.2f} to {max(ratios):.2f}", "what-a-streamed-chunk-costs")]
 
 
 def main() -> None:

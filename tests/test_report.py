@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from anyio import CancelScope, Event, create_task_group, fail_after, wait_all_tasks_blocked
 from anyio.abc import TaskStatus
-from benchmarks import _bench, _plots, _shown, first_chunk, memory, report, throughput
+from benchmarks import _bench, _plots, first_chunk, memory, recovery, report, stream_overhead, throughput
 from benchmarks._streams import CLIENTS, Read
 
 from headrace.providers.openai import OpenAIProvider
@@ -229,19 +229,19 @@ def test_the_plots_of_overhead_and_recovery_are_made_of_their_rows() -> None:
         {"shape": "openai", "backend": "asyncio", "client": "a peer", "fails": "TypeError"},
         {**row, "backend": "trio", "arrival": "ten events a read", "client": "headrace", "ratio": 1.02},
     ]
-    plot = _shown.overhead_plots({"rows": rows})["stream_overhead"]
+    plot = stream_overhead.plots({"rows": rows})["stream_overhead"]
     assert plot.labels == ["headrace", "openai SDK"]
     assert [panel.series for panel in plot.panels] == [{"ratio": [0.91, 3.9]}]
-    assert _shown.overhead_lines({"rows": rows})[0][1] == "0.91 to 1.02"
+    assert stream_overhead.summary({"rows": rows})[0][1] == "0.91 to 1.02"
     pieces = [
         {"format": "openai", "program": "headrace, `x()`", "told": 1.0, "sent": 100, "lost": 0},
         {"format": "gemini", "program": "headrace, `x()`", "told": 1.0, "sent": 100, "lost": 0},
         {"format": "openai", "program": "openai SDK", "told": 0.5, "sent": 100, "lost": 1},
         {"format": "gemini", "program": "openai SDK", "told": 0.7, "sent": 300, "lost": 3},
     ]
-    assert _shown.programs(pieces) == {"headrace, x()": (1.0, 0.0), "openai SDK": (0.6, 0.01)}
-    assert list(_shown.recovery_plots({"pieces": pieces, "wholes": pieces})) == ["recovery", "recovery_whole"]
-    assert _shown.recovery_lines({"pieces": pieces, "wholes": pieces[:1]}) == [
+    assert recovery.programs(pieces) == {"headrace, x()": (1.0, 0.0), "openai SDK": (0.6, 0.01)}
+    assert list(recovery.plots({"pieces": pieces, "wholes": pieces})) == ["recovery", "recovery_whole"]
+    assert recovery.summary({"pieces": pieces, "wholes": pieces[:1]}) == [
         ("Faults after content that are told, and characters lost", "100%, 0.0%", "recovery")
     ]
 
