@@ -17,7 +17,13 @@ from httpx_aiohttp import HttpxAiohttpClient
 
 from headrace import AIMessage
 from headrace._body import Body, Buffered, Direct, Layered, body_of
-from headrace.errors import AuthenticationError, TruncatedStreamError
+from headrace.errors import (
+    AuthenticationError,
+    CallerError,
+    ConnectionFailedError,
+    TruncatedStreamError,
+    UndecodableEventError,
+)
 from headrace.providers.openai import OpenAIProvider
 from headrace.simulator import Script, Simulator, faults
 
@@ -208,6 +214,18 @@ async def test_the_public_way_leaves_no_generator_to_the_garbage_collector() -> 
     assert words == ["One", provider.marker]
 
 
+async def test_a_piece_that_is_larger_than_an_event_may_be_loses_nothing_before_that_event() -> None:
+    word = b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n'
+    body = word % b"One" + word % b" two" + word % (b"x" * (17 << 20))
+    answer = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answer)) as client:
+        async with session(OpenAIProvider("k", base_url="http://x/", http_client=client)) as provider:
+            async with provider.chat_stream([AIMessage("user", "hi")]) as stream:
+                words = [chunk.content async for chunk in stream]
+    assert words == ["One", " two", provider.marker]
+    assert isinstance(stream.interruption and stream.interruption.cause, UndecodableEventError)
+
+
 class Louder(httpx.AsyncHTTPTransport):
     """Somebody's transport that changes what is read, and hands on every name of what it wraps."""
 
@@ -286,3 +304,40 @@ async def test_a_slow_reader_on_aiohttp_has_every_word_before_the_cut() -> None:
                         got.append(chunk.content)
     assert got == [*words[:999], provider.marker]
     assert isinstance(stream.interruption and stream.interruption.cause, TruncatedStreamError)
+
+
+@on_asyncio
+@pytest.mark.parametrize(
+    "answer", [b"no HTTP\r\n\r\n", b"HTTP/1.1 200 OK\r\nx: " + b"x" * (1 << 20)], ids=["no head", "huge"]
+)
+async def test_what_aiohttp_says_of_a_head_is_a_typed_error_without_the_key(answer: bytes) -> None:
+    async with serving(answer) as (url, _), HttpxAiohttpClient() as client:
+        async with session(OpenAIProvider("SECRETKEY", base_url=url, http_client=client)) as provider:
+            with pytest.raises(ConnectionFailedError, match=r"no answer from .*ClientResponseError: 400") as caught:
+                await provider.chat([AIMessage("user", "hi")])
+    assert caught.value.retryable
+    assert caught.value.__context__ is None
+    assert len(str(caught.value)) < 1000
+
+
+@on_asyncio
+async def test_a_header_that_aiohttp_cannot_send_is_the_callers_error() -> None:
+    async with serving() as (url, connections), HttpxAiohttpClient() as client:
+        options = {"base_url": url, "http_client": client, "headers": {"x-token": "SECRETKEY\r\nx: y"}}
+        async with session(OpenAIProvider("k", **options)) as provider:
+            with pytest.raises(CallerError, match="cannot be sent") as caught:
+                await provider.chat([AIMessage("user", "hi")])
+    assert caught.value.__context__ is None and "SECRETKEY" not in str(caught.value)
+    assert connections in ([], [1])
+
+
+@on_asyncio
+async def test_nothing_of_aiohttp_hangs_on_the_error_of_a_connection_that_fails() -> None:
+    async with HttpxAiohttpClient() as client:
+        async with session(OpenAIProvider("SECRETKEY", base_url="http://127.0.0.1:9", http_client=client)) as provider:
+            with pytest.raises(ConnectionFailedError, match="Cannot connect to host") as caught:
+                await provider.chat([AIMessage("user", "hi")])
+    link: BaseException | None = caught.value
+    while link is not None:
+        assert not type(link).__module__.startswith("aiohttp")
+        link = link.__cause__ or link.__context__

@@ -27,6 +27,7 @@ __all__ = ("Body", "body_of")
 
 READ: Final = 64 << 10  # bytes asked of the socket at once, as httpcore does
 LIBRARIES: Final = frozenset({"aiohttp", "anyio", "httpcore", "httpcore2", "httpx", "httpx2", "httpx_aiohttp", "trio"})
+PIECE: Final = 1 << 20  # bytes; the bounds of what is unfinished are counted by the piece
 READS: Final = ("exception", "at_eof", "_read_nowait", "_wait")  # of aiohttp's reader
 
 Receive: TypeAlias = Callable[[int], Awaitable[bytes]]  # of an anyio stream, or a trio stream: at most so many bytes
@@ -139,18 +140,21 @@ class Buffered:
 
 
 class Layered:
-    """The body of any response, as its library hands it on."""
+    """The body of any response, as its library hands it on, at most `PIECE` at once: some hand on the whole."""
 
     def __init__(self, stream: AsyncIterator[bytes]) -> None:
         self._stream, self._over = aiter(stream), False
+        self._rest = b""
 
     async def __anext__(self) -> bytes:
         """The next piece; what it raises is the library's own."""
         try:
-            return await self._stream.__anext__()
+            data = self._rest or await self._stream.__anext__()
         except StopAsyncIteration:
             self._over = True
             raise
+        self._rest = data[PIECE:]
+        return data[:PIECE]
 
     async def unwind(self) -> None:
         """

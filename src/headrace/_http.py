@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ("AsyncClient", "Exchange", "Refusal", "Session")
 
 CONNECT: Final = 10.0  # seconds to reach the vendor; the SDKs' 5 is short for a phone
+WHY: Final = 500  # characters of another library's error; some quote what came
 REFUSAL_TEXT: Final = 64 << 10  # characters of a refusal's body
 BODY_BYTES: Final = 64 << 20  # of a whole JSON answer; images come in base64
 KEEPALIVE: Final = 20  # idle connections kept, httpx's own default
@@ -156,7 +157,7 @@ class Session(Host):
         watch = None if flight is None else flight.watch
         if self.client.is_closed:
             raise CallerError(f"{self.name}: the http_client that was given is closed. Keep it open while it is used.")
-        lib, unsendable = self._library, ""
+        lib, unsendable, unread = self._library, "", ""
         try:
             request = self._request(method, url, headers, body, accept)
             if watch is not None:
@@ -170,6 +171,8 @@ class Session(Host):
                 raise
         except (lib.LocalProtocolError, lib.UnsupportedProtocol, lib.InvalidURL, UnicodeError) as exc:
             unsendable = type(exc).__name__  # its text may quote a header, thus the key: it is not even the context
+        except _let_through(self.client) as exc:  # they hold the request's headers, too
+            unsendable, unread = (type(exc).__name__, "") if isinstance(exc, ValueError) else ("", _named(exc))
         except (lib.HTTPError, OSError, BrokenResourceError, ClosedResourceError) as exc:
             raise self._no_answer(url, exc) from _bare(exc)
         finally:
@@ -179,6 +182,8 @@ class Session(Host):
                 f"{self.name}: the request cannot be sent ({unsendable}): check the base URL {_origin(url)!r}, "
                 "and the API key and headers for line breaks and characters outside ASCII."
             )
+        if unread:
+            raise ConnectionFailedError(self._unanswered(url, unread), provider=self.name)
         exchange = Exchange(response, watch, provider=self.name, library=lib, accept=accept, tape=tape)
         if response.status_code == 200 and any(kind in exchange.content_type for kind in TAKEN.get(accept, (accept,))):
             return exchange
@@ -198,10 +203,10 @@ class Session(Host):
                 provider=self.name,
                 retryable=False,
             )
-        return ConnectionFailedError(
-            f"{self.name}: no answer from {_origin(url)} ({_named(exc)}). The request may be sent again.",
-            provider=self.name,
-        )
+        return ConnectionFailedError(self._unanswered(url, _named(exc)), provider=self.name)
+
+    def _unanswered(self, url: str, why: str) -> str:
+        return f"{self.name}: no answer from {_origin(url)} ({why}). The request may be sent again."
 
     async def _drop_orphans(self) -> None:
         """
@@ -498,10 +503,21 @@ def _body_class(library: ModuleType) -> Callable[[bytes], httpx.AsyncByteStream]
     return Body
 
 
+def _let_through(client: object) -> tuple[type[Exception], ...]:
+    """What httpx-aiohttp (0.2) does not make an error of httpx: aiohttp's about heads, ValueError about what is sent."""
+    transport = type(getattr(client, "_transport", None)).__module__.partition(".")[0]
+    if transport != "httpx_aiohttp":
+        return ()
+    kind: type[Exception] = importlib.import_module("aiohttp").ClientError
+    return kind, ValueError
+
+
 def _bare(exc: BaseException) -> BaseException:
-    """The error without what hangs on it: httpx's request and the frames of its stack hold the key."""
+    """The error without what hangs on it: httpx's request, aiohttp's errors, and the frames of both hold the key."""
     link: BaseException | None = exc
     while link is not None:
+        if type(link.__cause__ or link.__context__).__module__.partition(".")[0] == "aiohttp":
+            link.__cause__ = link.__context__ = None
         if getattr(link, "_request", None) is not None:
             link._request = None  # type: ignore[attr-defined]  # httpx's only way to take it off
         link.__traceback__ = None
@@ -532,4 +548,4 @@ def _named(exc: Exception) -> str:
     link: BaseException | None = exc
     while link is not None and not str(link):
         link = link.__cause__ or link.__context__
-    return type(exc).__name__ if link is None else f"{type(exc).__name__}: {link}"
+    return type(exc).__name__ if link is None else f"{type(exc).__name__}: {str(link)[:WHY]}"
