@@ -504,7 +504,7 @@ def _body_class(library: ModuleType) -> Callable[[bytes], httpx.AsyncByteStream]
 
 
 def _let_through(client: object) -> tuple[type[Exception], ...]:
-    """What httpx-aiohttp (0.2) does not make an error of httpx: aiohttp's about heads, ValueError about what is sent."""
+    """What httpx-aiohttp (0.2) does not make an error of httpx: aiohttp's of a head, ValueError of what is sent."""
     transport = type(getattr(client, "_transport", None)).__module__.partition(".")[0]
     if transport != "httpx_aiohttp":
         return ()
