@@ -313,7 +313,7 @@ async def test_a_slow_reader_on_aiohttp_has_every_word_before_the_cut() -> None:
 async def test_what_aiohttp_says_of_a_head_is_a_typed_error_without_the_key(answer: bytes) -> None:
     async with serving(answer) as (url, _), HttpxAiohttpClient() as client:
         async with session(OpenAIProvider("SECRETKEY", base_url=url, http_client=client)) as provider:
-            with pytest.raises(ConnectionFailedError, match=r"no answer from .*ClientResponseError: 400") as caught:
+            with pytest.raises(ConnectionFailedError, match=r"no answer from .*ClientResponseError") as caught:
                 await provider.chat([AIMessage("user", "hi")])
     assert caught.value.retryable
     assert caught.value.__context__ is None
