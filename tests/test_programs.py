@@ -136,6 +136,8 @@ def test_help_names_every_command() -> None:
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.stem)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        if target.startswith("../src/") and not (ROOT / "src").exists():
+            continue  # the wheel is tested without it
         assert (page.parent / target).exists(), target
 
 

@@ -26,6 +26,8 @@ def test_a_workflow_runs_targets_that_there_are(workflow: Path) -> None:
 
 
 def test_the_gate_and_the_workflow_run_the_same_targets() -> None:
+    if not (ROOT / ".ci").exists():
+        pytest.skip("the gate is no part of what is released")
     gate = re.findall(r"^make ([a-z-]+)$", (ROOT / ".ci" / "run").read_text(), flags=re.MULTILINE)
     steps = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]["gate"]["steps"]
     assert [step["run"].removeprefix("make ") for step in steps if step.get("run", "").startswith("make ")] == gate
