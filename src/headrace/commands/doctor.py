@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
         anyio.run(visit.main, backend=options.backend)
         fine += [_line(works, name, text) for name, (works, text) in visit.found.items()]
     if not options.provider and not options.config:
-        others = [name for name, names in variables_by_provider().items() if environment(names) is None]
+        others = [name for name, variables in variables_by_provider().items() if environment(variables) is None]
         _line(None, "not configured", ", ".join(others))
     return 0 if all(fine) else 1
 
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
 def _gateway(options: argparse.Namespace) -> tuple[AIGateway, dict[str, str]]:
     """Those that can be made; and why the others cannot, such as an address of the environment that is none."""
     named = list(dict.fromkeys(options.provider))
-    found = named or [name for name, names in variables_by_provider().items() if environment(names) is not None]
+    found = named or [name for name, variables in variables_by_provider().items() if environment(variables) is not None]
     if options.config or options.base_url or options.key_env or not found:
         return _who.gateway(options, named), {}
     if unknown := [name for name in found if name not in names()]:
