@@ -133,6 +133,13 @@ async def test_one_that_has_left_the_line_has_no_place_in_the_store(redis: Redis
         assert one._lanes[""].shared is not None and one._lanes[""].shared._first is None
 
 
+async def test_the_last_answer_of_a_pacer_that_stops_reaches_the_others(redis: RedisServer) -> None:
+    one = pacer(RedisStore(redis.url), 10)
+    async with running(one):
+        one.finish(await one.take(COST))
+    assert stored(redis).members[one._member].flying == 0
+
+
 # ---------------------------------------------------------------- without it
 
 

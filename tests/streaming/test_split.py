@@ -5,7 +5,14 @@ from __future__ import annotations
 import gc
 
 import pytest
-from anyio import BusyResourceError, CancelScope, ClosedResourceError, create_task_group, wait_all_tasks_blocked
+from anyio import (
+    BusyResourceError,
+    CancelScope,
+    ClosedResourceError,
+    create_task_group,
+    fail_after,
+    wait_all_tasks_blocked,
+)
 
 from headrace import AIMessage, AIStreamChunk, StreamInterruptedError, StreamPart
 from headrace.errors import ServerError
@@ -188,6 +195,27 @@ async def test_leaving_the_stream_ends_its_parts() -> None:
         assert (await anext(other)).content == "a"  # it lay before it already
         with pytest.raises(ClosedResourceError):
             await anext(other)
+
+
+async def test_leaving_the_stream_ends_a_part_that_waits_for_the_slowest() -> None:
+    async with Scripted(*MANY, HANG) as provider:
+        stream = provider.chat_stream(HI)
+        fast, slow = stream.split(2, buffer=5)
+        got: list[AIStreamChunk] = []
+
+        async def read() -> None:
+            with pytest.raises(ClosedResourceError):
+                await into(fast, got)
+
+        with fail_after(5):
+            async with create_task_group() as tasks:
+                tasks.start_soon(read)
+                await wait_all_tasks_blocked()
+                assert text(got) == WORDS[:5]
+                await stream.aclose()
+        assert fast.state == "closed"
+        assert slow.state == "streaming"  # not told yet: what lies before it is read first
+        await assert_idle(provider)
 
 
 @pytest.mark.parametrize("options", [{"n": 0}, {"n": 2, "buffer": 0}], ids=["n", "buffer"])

@@ -45,11 +45,15 @@ class Ticket:
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """One who waits until `until` at most, and looks again at `looks_at`."""
+    """
+    One who waits for the limits until `until` at most, for the store's word of them until `ends`, and looks again at
+    `looks_at`.
+    """
 
     label: str
     cost: Cost
     until: float
+    ends: float
     since: float
     looks_at: float = math.inf
     bell: Event = field(default_factory=Event)
@@ -148,6 +152,16 @@ class Lane:
         self._opened(ticket)
         return ticket
 
+    def hold(self, turn: Turn[Waiter], wait: Wait, now: float) -> None:
+        """The store foretells the wait of one: too long, and it is refused."""
+        if turn.is_open and now + (0.0 if wait.seconds == math.inf else wait.seconds) > turn.owner.until:
+            self._refuse(turn, wait)
+
+    def _refuse(self, turn: Turn[Waiter], wait: Wait) -> None:
+        turn.owner.error = self._refusal(self, turn.owner, wait)
+        self.line.leave(turn)
+        turn.owner.ring()
+
     def look(self, now: float) -> None:
         """Refuse those who would wait longer than they want to; they need not wait to learn that."""
         if now < self._next_look or not self.line.length:
@@ -156,9 +170,7 @@ class Lane:
         for turn, ahead in self.line.in_order():
             wait = self.model.forecast(turn.price, ahead, now)
             if wait is not None and now + wait.seconds > turn.owner.until:
-                turn.owner.error = self._refusal(self, turn.owner, wait)
-                self.line.leave(turn)
-                turn.owner.ring()
+                self._refuse(turn, wait)
 
     # ---------------------------------------------------------------- what became of a ticket
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -19,8 +20,9 @@ import msgspec
 from anyio import Event, current_time, move_on_after
 
 from ._sound import is_sound
+from .cost import Amounts
 from .line import Turn
-from .model import LEASE, PLACE, Model, Receipt, Wait
+from .model import LEASE, PLACE, Model, Place, Receipt, Wait
 from .store import Store, Stored, StoreError
 
 if TYPE_CHECKING:
@@ -110,7 +112,16 @@ class Shared:
                 self._stored, self._near_from, pause, self._lost = None, current_time() + AWAY, AWAY, True
                 self._lane.news.store(exc, current_time())
                 self._away(self._lane, exc)
+            except BaseException:
+                self._due = -math.inf  # in the middle of a change: who runs next looks at once
+                raise
             self._by(current_time() + pause)
+
+    async def part(self) -> None:
+        """The last word of one that stops: what waits to be told is told now, and its place is given up."""
+        if self.is_near and (self._news or self._taken or self._first is not None):
+            with suppress(StoreError):
+                await self._change()
 
     async def _change(self) -> float:
         """One change of the stored model, if there is one to make. Returns seconds until the next look."""
@@ -125,24 +136,25 @@ class Shared:
                 model.heal(self._lane.model, now)
             self._reconcile(model)
             member = model.renew(self._member, now)
-            held = member.place.until if member.place is not None else -math.inf
+            held, shown = (-math.inf, None) if member.place is None else (member.place.until, _shown(member.place))
             for news in self._news:
                 news(model, now)
             taken, wait = self._take(model, now)
-            has_left = wait is None and member.place is not None
-            if has_left:
+            if wait is None:
                 member.place = None
+            is_other = shown != (None if member.place is None else _shown(member.place))  # the one before has left
             due = (
-                bool(taken or self._news or has_left)
+                bool(taken or self._news or is_other)
                 or (wait is not None and held < now + PLACE / 3)
                 or self._lapses(now)
             )
             if wait is None:
                 pause = LEASE / 3 if self._lane.flying else LEASE
             else:
-                pause = START if wait == math.inf else min(wait + HAIR, POLL)
+                pause = START if wait.seconds == math.inf else min(wait.seconds + HAIR, POLL)
             if not due:
                 if loaded:
+                    self._hold(wait)
                     return pause
                 self._stored = None
                 continue
@@ -160,6 +172,7 @@ class Shared:
             self._posted, self._taken = 0, []
             for turn, receipt in taken:
                 self._grant(turn, receipt)
+            self._hold(wait)
             return 0.0 if len(taken) == AT_ONCE else pause
         raise StoreError(f"{self._key}: {TRIES} changes in a row came too late: too many share this limit")
 
@@ -182,23 +195,28 @@ class Shared:
                 self._news.append(partial(_cancelled, receipt))
         self._posted, self._taken = 0, []
 
-    def _take(self, model: Model, now: float) -> tuple[list[tuple[Turn[Waiter], Receipt]], float | None]:
-        """Places for the first of the line, and seconds until the next of them; None where nobody waits for one."""
+    def _take(self, model: Model, now: float) -> tuple[list[tuple[Turn[Waiter], Receipt]], Wait | None]:
+        """Places for the first of the line, and the wait of the next of them; None where nobody waits for one."""
         taken: list[tuple[Turn[Waiter], Receipt]] = []
         self._first = None
         for turn, _ in islice(self._lane.line.in_order(), min(AT_ONCE, self._lane.slots())):
             receipt = model.take(self._member, turn.price, now, priority=turn.priority)
             if isinstance(receipt, Wait):
                 self._first = turn
-                return taken, receipt.seconds
+                return taken, receipt
             taken.append((turn, receipt))
         return taken, None
 
     def _grant(self, turn: Turn[Waiter], receipt: Receipt) -> None:
-        if turn.is_open:
+        if turn.is_open and self._lane.slots() > 0:
             self._lane.grant(turn, receipt)
-        else:  # it went while the store was asked
+        else:  # it went while the store was asked, or another scope took the last slot
             self.post(partial(_cancelled, receipt))
+
+    def _hold(self, wait: Wait | None) -> None:
+        """The first of the line must wait, as the store has said just now."""
+        if wait is not None and self._first is not None:
+            self._lane.hold(self._first, wait, current_time())
 
     def _lapses(self, now: float) -> bool:
         """Whether the lease must be renewed, since answers are open."""
@@ -212,6 +230,11 @@ def _read(blob: bytes, now: float) -> Model | None:
     except msgspec.DecodeError:
         return None
     return model if is_sound(model, now) else None
+
+
+def _shown(place: Place) -> tuple[int, Amounts]:
+    """What of a place counts for those behind it."""
+    return place.priority, place.charge
 
 
 def _cancelled(receipt: Receipt, model: Model, now: float) -> None:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
 from secrets import token_hex
 from typing import Final
 
-from anyio import CancelScope, Event, Lock, create_task_group, current_time
+from anyio import CancelScope, Event, Lock, create_task_group, current_time, move_on_after, sleep_forever
 from anyio.abc import TaskGroup
 
 from .. import _clock
@@ -39,6 +39,8 @@ from .store import StoreError
 __all__ = ("MAX_REQUESTS", "Pacer", "Snapshot", "Ticket")
 
 SCOPES: Final = 1000  # of a pacer; a vendor has a few hundred models
+ANSWER: Final = 1.5  # seconds; a store's first answer takes 1 s at most, and a change one more
+PARTING: Final = 0.5  # seconds, of the last word to a store
 MAX_REQUESTS: Final = 100  # open exchanges of a session: httpx's own default for connections
 
 
@@ -120,14 +122,21 @@ class Pacer:
         """
         if self.policy.store is None:
             return
+        connected = CancelScope(shield=True)
         async with self._turn, create_task_group() as tasks:
-            self._tasks = tasks
+            tasks.start_soon(_within, connected, self.policy.store.run, name="pacer's store")
             try:
-                for lane in self._lanes.values():
-                    self._start(lane)
-                await self.policy.store.run()
+                async with create_task_group() as self._tasks:
+                    for lane in self._lanes.values():
+                        self._start(lane)
+                    await sleep_forever()
             finally:
                 self._tasks = None
+                with move_on_after(PARTING, shield=True):  # else the others learn nothing of what came last
+                    for lane in self._lanes.values():
+                        if lane.shared is not None:
+                            await lane.shared.part()
+                connected.cancel()
 
     # ---------------------------------------------------------------- a place
 
@@ -170,7 +179,8 @@ class Pacer:
         if (ticket := lane.at_once(label, cost, price, now, priority=priority, arrival=arrival)) is not None:
             return ticket
         until = min(now + (self.policy.max_wait if max_wait is None else max_wait), deadline)
-        waiter = Waiter(label, cost, until, now)
+        ends = until if lane.shared is None else min(max(until, now + ANSWER), deadline)
+        waiter = Waiter(label, cost, until, ends, now)
         turn = Turn(waiter, price, priority, arrival)
         lane.line.join(turn)
         lane.advance(now)
@@ -209,10 +219,10 @@ class Pacer:
         while (ticket := waiter.ticket) is None:
             if waiter.error is not None:
                 raise waiter.error
-            if current_time() >= waiter.until:
+            if current_time() >= waiter.ends:
                 raise self._late(lane, waiter)
             waiter.bell = Event()
-            with CancelScope(deadline=min(waiter.until, waiter.looks_at)):
+            with CancelScope(deadline=min(waiter.ends, waiter.looks_at)):
                 await waiter.bell.wait()
             if (now := current_time()) >= waiter.looks_at:
                 waiter.looks_at = math.inf
@@ -290,7 +300,7 @@ class Pacer:
                 opened=self._open,
                 refusal=self._refusal,
             )
-            if self.policy.store is not None:
+            if self.policy.store is not None and self.policy.pace:
                 key = f"headrace:{{{self._key}}}:{scope}"
                 lane.shared = Shared(lane, self.policy.store, key, self._member, new=self._model, away=self._away)
                 self._start(lane)
@@ -347,6 +357,11 @@ class Pacer:
         held = sorted((ticket.since, ticket.label) for ticket in self._held)
         waited = round(waiter.until - waiter.since, 3)
         return no_slot(self._name, self.limit, waited, [(label, now - since) for since, label in held])
+
+
+async def _within(scope: CancelScope, work: Callable[[], Awaitable[None]]) -> None:
+    with scope:
+        await work()
 
 
 def _first(lane: Lane) -> tuple[int, int]:

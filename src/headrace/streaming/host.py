@@ -223,7 +223,9 @@ class Host:
         self.is_open = False
         for session in self.bound:
             session.is_open = False
-        tasks = tuple(task for session in (self, *self.bound) for task in session.hosted)
+        hosted = [task for session in (self, *self.bound) for task in session.hosted]
+        keepers = tuple(task for task in hosted if isinstance(task, Keeper))  # the last: they tell how the others ended
+        tasks = tuple(task for task in hosted if not isinstance(task, Keeper))
         for task in tasks:
             task.stop(
                 SessionClosedError(
@@ -232,7 +234,7 @@ class Host:
                     provider=self.name,
                 )
             )
-        self._tasks.start_soon(self._close, tasks)
+        self._tasks.start_soon(self._close, tasks, keepers)
         try:
             # Ours end soon; a cancellation must not replace the body's exception.
             self._tasks.cancel_scope.shield = True
@@ -242,11 +244,15 @@ class Host:
                 raise
             raise group.exceptions[0] from None  # noqa: ASYNC123  # its traceback is kept, the group is only ours
 
-    async def _close(self, tasks: tuple[Hosted, ...]) -> None:
+    async def _close(self, tasks: tuple[Hosted, ...], keepers: tuple[Keeper, ...]) -> None:
         """The last task of the group: here too, a native cancellation of the caller must not reach the HTTP stack."""
         with CancelScope(shield=True):
             for task in tasks:
                 await task.done.wait()
+            for keeper in keepers:
+                keeper.scope.cancel()
+            for keeper in keepers:
+                await keeper.done.wait()
             for session in (*self.bound, self):
                 await session.aclose_resources()
 

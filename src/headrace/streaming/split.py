@@ -59,7 +59,7 @@ class Split:
     def pour(self) -> None:
         """Lay what has come before all, as far as the slowest has room."""
         source, machine, pump = self.source, self.source._machine, self.source._pump
-        while not self.over and self._has_room():
+        while not self.over and (machine.told or self._has_room()):  # one that was left brings nothing more
             if not machine.pending and not machine.told and (pump is None or not pump.over):
                 break
             try:

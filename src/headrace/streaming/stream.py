@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from types import TracebackType
 from typing import Final, Literal, Self
+from weakref import ref
 
 from anyio import BusyResourceError, CancelScope, get_cancelled_exc_class
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled, current_token
@@ -55,6 +56,7 @@ class ChatStream:
         self._private: Host | None = None
         self._pump: Pump | None = None
         self._busy = self._collecting = False
+        self._split: ref[Split] | None = None
         self._check = checkpoint_if_cancelled
 
     def __repr__(self) -> str:
@@ -123,6 +125,8 @@ class ChatStream:
     def _leave(self, exc: BaseException | None = None) -> None:
         how: Literal["cancelled", "closed"] = "cancelled" if isinstance(exc, get_cancelled_exc_class()) else "closed"
         (self._pump or self._machine).leave(how)
+        if self._split is not None and (split := self._split()) is not None:
+            split.pour()  # the parts that wait for the slowest wait no longer
 
     async def _settled(self) -> None:
         if self._pump is not None:
@@ -212,6 +216,7 @@ class ChatStream:
             raise BusyResourceError("splitting")
         self._busy = True  # for good
         split = Split(self, n, buffer)
+        self._split = ref(split)
         return tuple(StreamPart(split, lane) for lane in split.lanes)
 
     # ---------------------------------------------------------------- what is known
