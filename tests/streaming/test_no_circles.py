@@ -21,8 +21,8 @@ from headrace.streaming.stream import ChatStream
 from ..leaks import soon
 
 MESSAGES = [AIMessage("user", "Hello")]
-# From 3.12 on a frame that has ended holds the one below it, so an error's traceback leads to the pump's: its record waits
-# for the collector then, and nothing of the caller's does.
+# From 3.12 on a frame that has ended holds the one below it, so an error's traceback leads to the pump's: its record
+# waits for the collector then, and nothing of the caller's does.
 WAITS = {"Pump"} if sys.version_info >= (3, 12) else set()
 REFUSED, CUT = faults.Refuse(status=500), faults.CutFin(after_pieces=1)
 

@@ -3,8 +3,8 @@ An error that is told again and again, and holds nobody's frames.
 
 A raised exception collects the frames that it passes, whose locals hold the stream, which holds the exception: such a
 circle waits for the garbage collector, and all the caller's locals with it. So what is raised is a twin, which the
-stream knows only as long as somebody else does. (From Python 3.12 on the frames in which it arose hold those of the pump;
-they wait for the collector, the caller's do not.) Knows no stream.
+stream knows only as long as somebody else does. (From Python 3.12 on the frames in which it arose hold those of the
+pump; they wait for the collector, the caller's do not.) Knows no stream.
 """
 
 from __future__ import annotations
