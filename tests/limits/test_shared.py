@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -195,6 +196,19 @@ async def test_short_sessions_hold_nobody_up() -> None:
             pacer.finish(await pacer.take(COST))
             waits.append(current_time() - began)
     assert max(waits) < 0.2
+
+
+async def test_a_pacer_that_is_cancelled_twice_ends(anyio_backend_name: str) -> None:
+    if anyio_backend_name != "asyncio":
+        pytest.skip("a native cancellation")
+    store = SlowStore()
+    pacer = Pacer(RateLimitPolicy(store=store))
+    task = asyncio.create_task(pacer.run())
+    pacer.finish(await pacer.take(COST))
+    task.cancel()
+    await sleep(ON_ITS_WAY / 2)  # it is telling the store
+    task.cancel()
+    assert await asyncio.wait([task], timeout=5) == ({task}, set())
 
 
 class Endless(BaseProvider):

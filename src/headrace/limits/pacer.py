@@ -132,11 +132,17 @@ class Pacer:
                     await sleep_forever()
             finally:
                 self._tasks = None
-                with move_on_after(PARTING, shield=True):  # else the others learn nothing of what came last
-                    for lane in self._lanes.values():
-                        if lane.shared is not None:
-                            await lane.shared.part()
-                connected.cancel()
+                try:
+                    await self._part()  # noqa: ASYNC102  # shielded there
+                finally:
+                    connected.cancel()
+
+    async def _part(self) -> None:
+        """Else the others learn nothing of what came last."""
+        with move_on_after(PARTING, shield=True):
+            for lane in tuple(self._lanes.values()):
+                if lane.shared is not None:
+                    await lane.shared.part()
 
     # ---------------------------------------------------------------- a place
 
