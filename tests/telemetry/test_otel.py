@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 
 import anyio
 import pytest
@@ -38,6 +39,8 @@ from headrace.telemetry import Asked, Observation, observe
 from headrace.telemetry.otel import instrument
 
 from .conftest import Recorded
+
+OLD = tuple(map(int, version("opentelemetry-sdk").split(".")[:2])) < (1, 45)
 
 ASKED = Asked(
     "chat",
@@ -108,6 +111,7 @@ def test_a_finished_chat_is_a_span(otel: Recorded) -> None:
     }
 
 
+@pytest.mark.skipif(OLD, reason="the conventions of this opentelemetry-sdk are older than some of the names")
 def test_every_name_of_the_conventions_is_one_of_theirs(otel: Recorded) -> None:
     """The constants of the package opentelemetry-semantic-conventions are the witness."""
     config = GenerationConfig(temperature=1, top_p=1, top_k=1, seed=1, stop_sequences=["."], response_format="json")
