@@ -16,6 +16,14 @@ def weather(city: str, days: int = 1) -> dict[str, object]:
     return {"city": city, "days": days}
 
 
+def walk(places: list[str] = ["weir"], *, by: dict[str, int] = {"foot": 1}) -> object:  # what many write
+    return [places, by]
+
+
+def count(places: complex) -> object:
+    return places
+
+
 async def shout(text: str) -> str:
     return text.upper()
 
@@ -55,6 +63,27 @@ def test_a_type_is_a_tool_and_its_generated_docstring_is_no_description() -> Non
 def test_a_thing_that_is_neither_is_refused() -> None:
     with pytest.raises(TypeError, match="a function or a type with fields, not of 7"):
         Tool.of(7)
+
+
+def test_a_type_without_a_schema_is_told_by_the_function_and_its_own_name() -> None:
+    with pytest.raises(TypeError, match=r"^count: there is no JSON schema for one of its types: .*complex.*$"):
+        Tool.of(count)
+
+
+async def test_a_default_that_can_be_changed_is_given_anew_to_each_call() -> None:
+    tool = Tool.of(walk)
+    found = tool.decode(ToolCall("1", "walk", ""))
+    found.places.append("gate")
+    assert await tool.run(ToolCall("1", "walk", "")) == ToolResultPart("1", '[["weir"],{"foot":1}]', "walk")
+    assert tool.parameters["required"] == []
+
+
+async def test_a_result_without_a_json_form_names_the_tool() -> None:
+    def thing() -> object:
+        return object()
+
+    with pytest.raises(TypeError, match=r"^tool 'thing': its result has no JSON form: "):
+        await Tool.of(thing).run(ToolCall("1", "thing", ""))
 
 
 def test_decode_gives_an_instance_or_names_the_path() -> None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from functools import partial
 from typing import Final, Literal, TypeAlias, cast, get_type_hints
 
 import msgspec
@@ -43,7 +45,11 @@ def of_type(source: type[object], *, strict: bool) -> dict[str, object]:
     Raises:
         TypeError: msgspec knows no schema for it, or it is no object.
     """
-    schema = msgspec.json.schema(source)
+    try:
+        schema = msgspec.json.schema(source)
+    except TypeError as exc:  # the last line names the type; those before give advice for users of msgspec
+        name, why = getattr(source, "__name__", source), str(exc).splitlines()[-1]
+        raise TypeError(f"{name}: there is no JSON schema for one of its types: {why}") from exc
     found = schema.pop("$defs", {})
     root = schema.pop("$ref", "").rpartition("/")[2]
     if root:
@@ -79,8 +85,11 @@ def of_function(function: Callable[..., object]) -> tuple[type[msgspec.Struct], 
         if parameter.name not in hints:
             raise TypeError(f"{name}(): parameter {parameter.name!r} has no annotation, so it has no schema")
         hint = hints[parameter.name]
+        default = parameter.default
+        if isinstance(default, list | dict | set) and default:  # msgspec takes none but empty ones as they are
+            default = msgspec.field(default_factory=partial(deepcopy, default))
         has_default = parameter.default is not parameter.empty
-        fields.append((parameter.name, hint, parameter.default) if has_default else (parameter.name, hint))
+        fields.append((parameter.name, hint, default) if has_default else (parameter.name, hint))
     struct = msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=True)
     return struct, " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
 
