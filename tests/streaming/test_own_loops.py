@@ -6,15 +6,18 @@ import asyncio
 import gc
 import sys
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Literal
 
 import anyio
+import anyio.to_thread
 import pytest
 from anyio import sleep
 
 from headrace import AIMessage, AIStreamChunk, ChatStream, StreamInterruptedError
 from headrace.errors import SessionClosedError
+from headrace.providers.openai import OpenAIProvider
+from headrace.simulator import Simulator
 
 from . import foreign
 from .foreign import HANG, Scripted
@@ -114,3 +117,23 @@ def test_rule_13_a_future_that_is_cancelled_under_a_stream_ends_that_stream_alon
             assert (await beside.collect()).state == "finished"  # and this task is not cancelled
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_session_is_of_the_loop_that_opened_it(backend: Literal["asyncio", "trio"]) -> None:
+    """Another loop would take connections of this one, and leave them in the pool when it ends."""
+
+    async def main() -> None:
+        async with Simulator() as sim, OpenAIProvider("key", base_url=sim.base_url("openai")) as provider:
+            await provider.chat(MESSAGES)
+
+            def elsewhere(ask: Callable[[], Awaitable[object]]) -> None:
+                with pytest.raises(RuntimeError, match=r"^openai was opened in another event loop: nothing was sent"):
+                    anyio.run(ask, backend=backend)
+
+            await anyio.to_thread.run_sync(elsewhere, lambda: provider.chat(MESSAGES))
+            await anyio.to_thread.run_sync(elsewhere, provider.list_models)
+            assert sim.requests == 1
+            await provider.chat(MESSAGES)
+
+    anyio.run(main, backend=backend)

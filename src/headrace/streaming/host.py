@@ -21,6 +21,7 @@ from anyio import (
     current_effective_deadline,
     get_cancelled_exc_class,
 )
+from anyio.lowlevel import current_token
 
 from .._recorder import Tape
 from .._types import Deadlines
@@ -204,7 +205,7 @@ class Host:
         return self
 
     def _open(self) -> None:
-        self.is_open = True
+        self.is_open, self._loop = True, current_token()
         if isinstance(self.pacer, Pacer) and self.pacer.policy.store is not None:
             self.start(Keeper(self.pacer))
 
@@ -264,10 +265,15 @@ class Host:
         Run `task` in the group. It inherits the context variables of the caller.
 
         Raises:
-            RuntimeError: the session is not open.
+            RuntimeError: the session is not open, or not in this event loop.
         """
         if not self.is_open:
             raise not_open()
+        if current_token() != self._loop:  # its connections live there: one that is used here is lost to both
+            raise RuntimeError(
+                f"{self.name or 'the session'} was opened in another event loop: nothing was sent. Use it in the loop "
+                "that its `async with` runs in, or make and open one provider for each loop."
+            )
         self.hosted.add(task)
         self._tasks.start_soon(task.run, self, name=task.label)
 
