@@ -18,16 +18,19 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from opentelemetry import context as contexts
-from opentelemetry import metrics, trace
-from opentelemetry.trace import SpanKind, Status, StatusCode
-from opentelemetry.util.types import AttributeValue
-
 from .._types import AIResponse, GenerationConfig, Usage
 from .._version import __version__
 from ..errors import StreamInterruptedError
 from . import _content as content
 from ._observe import Answer, Asked, Observation, add_observer, ending
+
+try:
+    from opentelemetry import context as contexts
+    from opentelemetry import metrics, trace
+    from opentelemetry.trace import SpanKind, Status, StatusCode
+    from opentelemetry.util.types import AttributeValue
+except ImportError as _exc:
+    raise ImportError("spans and metrics need opentelemetry-api: pip install 'headrace[otel]'") from _exc
 
 __all__ = ("instrument",)
 
