@@ -90,6 +90,8 @@ async def test_a_refusal_has_its_exit_code(script: Script, code: int, words: byt
     [
         pytest.param(["-m", "opennai/x", "Hi"], "there is no provider 'opennai': there are anthropic", id="provider"),
         pytest.param(["-m", "openai", "Hi"], "OPENAI_API_KEY", id="key"),
+        pytest.param(["-m", "openai", "Hi"], "name the one that holds the key by --key-env", id="key, what next"),
+        pytest.param(["-m", "grog/x", "Hi"], "compatible, groq,", id="hosts are named"),
         pytest.param(["Hi"], "set one of these variables", id="no key at all"),
         pytest.param(["  "], "there is no question", id="question"),
         pytest.param(["--temperature", "hot", "Hi"], "invalid float value: 'hot'", id="option"),

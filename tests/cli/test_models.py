@@ -40,11 +40,12 @@ def test_one_that_fails_hides_nobody(sim: Mapping[str, str]) -> None:
     [
         (["opennai"], "there is no provider 'opennai'"),
         ([], "set one of these variables"),
+        (["openai", "anthropic"], "name the one that holds the key by --key-env"),
         (["openai", "--key-env", "NOT_SET"], "--key-env NOT_SET: there is no such variable"),
         (["openai", "groq", "--base-url", "http://h"], "--base-url and --key-env are of one provider"),
         (["--config", "none.toml"], "none.toml: it cannot be read"),
     ],
-    ids=["provider", "no key", "variable", "two", "file"],
+    ids=["provider", "no key", "no key of two", "variable", "two", "file"],
 )
 def test_nobody_to_ask_is_exit_code_2(arguments: list[str], words: str) -> None:
     done = headrace("models", *arguments)

@@ -65,6 +65,8 @@ def described(exc: HeadraceError) -> str:
     """The error in words, and when to come back."""
     if isinstance(exc, ProviderError) and exc.retry_after is not None:
         return f"{exc} (come back in {exc.retry_after:.0f} s)"
+    if isinstance(exc, MissingKeyError) and "api_key=" in str(exc):  # the advice of code, where there is none
+        return f"{exc} On the command line: set the variable, or name the one that holds the key by --key-env."
     return str(exc)
 
 

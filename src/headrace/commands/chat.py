@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     except (RateLimitError, QuotaExceededError) as exc:
         return _fail(_who.described(exc), 4)
     except (CallerError, ValueError) as exc:
-        return _fail(str(exc), 2)
+        return _fail(_who.described(exc) if isinstance(exc, HeadraceError) else str(exc), 2)
     except HeadraceError as exc:
         return _fail(_who.described(exc), 1)
 

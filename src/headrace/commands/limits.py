@@ -19,7 +19,7 @@ from anyio import CancelScope, create_task_group
 from .. import _clock
 from .._checks import check_number
 from .._types import GenerationConfig, LimitDimension, RateLimitInfo
-from ..errors import CallerError, HeadraceError, RateLimitError, StreamInterruptedError
+from ..errors import CallerError, HeadraceError, MissingKeyError, RateLimitError, StreamInterruptedError
 from ..gateway import AIGateway
 from . import _who
 
@@ -74,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
         return 2
     with suppress(KeyboardInterrupt):  # where it cannot be received
         anyio.run(meters.main, backend=options.backend)
+    if meters.keyless == len(meters.failed) == meters.asked:
+        return 2
     return 1 if meters.failed else 0
 
 
@@ -88,6 +90,8 @@ class Meters:
         self._waiting = set(self._asked)
         self._silent: list[str] = []
         self.failed: list[str] = []
+        self.asked: int = len(self._asked)
+        self.keyless: int = 0  # how many failed for want of a key
 
     async def main(self) -> None:
         """Ask, and show until it is enough."""
@@ -130,6 +134,7 @@ class Meters:
             told = exc.response.rate_limit if exc.response is not None else None
         except HeadraceError as exc:
             told = exc.rate_limit if isinstance(exc, RateLimitError) else None
+            self.keyless += isinstance(exc, MissingKeyError)
             self.failed.append(f"{label}: {type(exc).__name__}: {_who.described(exc)}")
         else:
             if told is None or not told.dimensions:

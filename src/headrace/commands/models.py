@@ -15,7 +15,7 @@ import msgspec
 from anyio import create_task_group
 
 from .._types import ModelInfo
-from ..errors import CallerError, HeadraceError
+from ..errors import CallerError, HeadraceError, MissingKeyError
 from ..gateway import AIGateway
 from ..providers.base import BaseProvider
 from . import _who
@@ -65,6 +65,8 @@ def run(options: argparse.Namespace) -> int:
             print(msgspec.json.encode(_plain(model, is_default=default)).decode())
     elif rows:
         _table([_row(model, is_default=default) for model, default in rows])
+    if not listing.found and all(isinstance(error, MissingKeyError) for error in listing.failed.values()):
+        return 2
     return 1 if listing.failed else 0
 
 

@@ -46,7 +46,10 @@ def load_provider(name: str) -> type[BaseProvider]:
 
     brought = {point.name: point for point in entry_points(group=GROUP)}
     if name not in brought:
-        raise ValueError(f"there is no provider {name!r}: there are {', '.join([*PROVIDERS, *sorted(brought)])}")
+        from ._hosts import HOSTS  # which other callers take by their names
+
+        known = dict.fromkeys([*PROVIDERS, *sorted(brought), *HOSTS])
+        raise ValueError(f"there is no provider {name!r}: there are {', '.join(known)}")
     point = brought[name]
     try:
         found = point.load()
