@@ -1,14 +1,16 @@
 """
-Numbers that a caller gives: one that cannot be is a ValueError that says which, what it is, and what it must be.
+What a caller gives: a number that cannot be is a ValueError, a value of another type a TypeError. The message says
+which, what it is, and what it must be.
 
-Here, when it is given: a wrong one would come to light as a wait without end, or vanish (JSON has no NaN).
+Here, when it is given: a wrong one would come to light as a wait without end or in a place that does not know its name,
+or vanish (JSON has no NaN).
 """
 
 from __future__ import annotations
 
 import math
 
-__all__ = ("check_number", "check_whole")
+__all__ = ("check_number", "check_type", "check_whole")
 
 
 def check_number(
@@ -48,3 +50,14 @@ def check_whole(name: str, value: object, *, least: int | None = None) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
         bound = "" if least is None else f" of at least {least}"
         raise ValueError(f"{name} is {value!r}: it must be a whole number{bound}")
+
+
+def check_type(name: str, value: object, kind: type | tuple[type, ...], must: str) -> None:
+    """
+    Check that `value` is of this type, or of one of these.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is {value!r:.80}: it must be {must}")

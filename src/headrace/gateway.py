@@ -19,7 +19,7 @@ from anyio import sleep
 from anyio.lowlevel import checkpoint
 
 from ._budget import Budget
-from ._checks import check_number
+from ._checks import check_number, check_type
 from ._figures import UsageSummary
 from ._prices import Prices
 from ._recorder import Recorder
@@ -35,6 +35,7 @@ from ._types import (
     GenerationConfig,
     ImagePart,
     RateLimitInfo,
+    check_call,
 )
 from ._usage import Ledger
 from .errors import CallerError, MissingKeyError, StreamInterruptedError, UnsupportedOptionError
@@ -203,10 +204,12 @@ class AIGateway:
 
         Raises:
             ValueError: the name is empty or taken.
+            TypeError: it is no provider, such as a class or a list.
             RuntimeError: the gateway was closed.
         """
         if self._was_open and self._door is None:
             raise RuntimeError("the gateway is closed: make a new one")
+        check_type("provider", provider, BaseProvider, "a provider that was made, such as OpenAIProvider()")
         if not provider.name:
             raise ValueError(f"{type(provider).__name__} has no name: give its class one")
         if provider.name in self._providers:
@@ -314,7 +317,11 @@ class AIGateway:
         Raises:
             CallerError: there is no such provider.
             UnsupportedOptionError: the provider has no such capability (images, tools), or none has.
+            TypeError: an argument is of another type.
         """
+        check_call(messages, config)
+        if isinstance(fallback, str):
+            raise TypeError(f"fallback is {fallback!r}: it must be a list, such as [{fallback!r}]")
         given = config or GenerationConfig()
         asked = self._asked(messages, given, provider, model, fallback)
         first, first_config = asked[0]

@@ -37,7 +37,7 @@ from ._messages import (
     VendorPart,
 )
 from ._recording import Ending, Frame, Recording
-from ._requests import Deadlines, GenerationConfig, PromptCache, Reasoning, Tool
+from ._requests import Deadlines, GenerationConfig, PromptCache, Reasoning, Tool, check_call
 from ._secret import Secret
 
 __all__ = (
@@ -79,4 +79,5 @@ __all__ = (
     "Usage",
     "UsageSource",
     "VendorPart",
+    "check_call",
 )

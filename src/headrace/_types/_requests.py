@@ -16,10 +16,10 @@ import msgspec
 
 from .. import _schema
 from .._base_errors import OutputValidationError
-from .._checks import check_number, check_whole
-from ._messages import ToolCall, ToolResultPart
+from .._checks import check_number, check_type, check_whole
+from ._messages import AIMessage, ToolCall, ToolResultPart
 
-__all__ = ("Deadlines", "GenerationConfig", "PromptCache", "Reasoning", "Tool")
+__all__ = ("Deadlines", "GenerationConfig", "PromptCache", "Reasoning", "Tool", "check_call")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,10 @@ class Tool:
         result = self.function(**{name: getattr(found, name) for name in found.__struct_fields__})
         if isawaitable(result):
             result = await result
-        text = result if isinstance(result, str) else msgspec.json.encode(result).decode()
+        try:
+            text = result if isinstance(result, str) else msgspec.json.encode(result).decode()
+        except TypeError as exc:
+            raise TypeError(f"tool {self.name!r}: its result has no JSON form: {exc}") from exc
         return ToolResultPart(call.id, text, call.name)
 
 
@@ -203,6 +206,7 @@ class GenerationConfig:
 
     Raises:
         ValueError: a number that can be none of these.
+        TypeError: a value of another type, such as one text as `stop_sequences`, or a function among `tools`.
     """
 
     model: str | None = None
@@ -234,6 +238,16 @@ class GenerationConfig:
         for name, (must, most, endless) in _NUMBERS.items():
             if (value := getattr(self, name)) is not None:
                 check_number(name, value, must, least=0, most=most, endless=endless)
+        for name, (kind, must) in _TYPES.items():
+            if (value := getattr(self, name)) is not None:
+                check_type(name, value, kind, must)
+        for name, kind, must in (("stop_sequences", str, "a text"), ("tools", Tool, "a Tool: see Tool.of()")):
+            if (value := getattr(self, name)) is not None:
+                # A text is a sequence of texts, too: of its letters, of which each would end the answer.
+                if isinstance(value, str) or not isinstance(value, Sequence):
+                    raise TypeError(f"{name} is {value!r:.80}: it must be a list, each of it {must}")
+                for index, one in enumerate(value):
+                    check_type(f"{name}[{index}]", one, kind, must)
 
 
 # What a number can be at all. What a vendor takes of that is the vendor's to say: servers have seeds below 0, and
@@ -250,3 +264,30 @@ _NUMBERS: Final[Mapping[str, tuple[str, float, bool]]] = {
     "top_p": ("a number from 0 to 1", 1.0, False),
     "max_wait": ("a number of seconds, 0 or more", math.inf, True),
 }
+_TYPES: Final[Mapping[str, tuple[type, str]]] = {
+    "model": (str, "a text"),
+    "tool_choice": (str, "a text"),
+    "parallel_tool_calls": (bool, "True or False"),
+    "cache": (PromptCache, "a PromptCache"),
+    "metadata": (Mapping, "a mapping"),
+    "service_tier": (str, "a text"),
+    "stream": (bool, "True or False"),
+    "extra": (Mapping, "a mapping"),
+    "deadlines": (Deadlines, "a Deadlines, such as Deadlines(total=60)"),
+}
+
+
+def check_call(messages: object, config: object) -> None:
+    """
+    Check what a call was given, before anything is made of it.
+
+    Raises:
+        TypeError: `messages` is no sequence of `AIMessage`, or `config` no `GenerationConfig`.
+    """
+    if config is not None:
+        check_type("config", config, GenerationConfig, "a GenerationConfig")
+    if isinstance(messages, str | bytes) or not isinstance(messages, Sequence):
+        raise TypeError(f"messages is {messages!r:.80}: it must be a list, such as [AIMessage('user', '...')]")
+    for index, message in enumerate(messages):
+        if not isinstance(message, AIMessage):
+            check_type(f"messages[{index}]", message, AIMessage, "an AIMessage, such as AIMessage('user', '...')")

@@ -16,6 +16,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, Unpack
 from urllib.parse import urlsplit
 
 from .. import _clock, models
+from .._checks import check_type
 from .._http import Exchange, Refusal, Session, request_id
 from .._recorder import Tape
 from .._types import (
@@ -29,6 +30,7 @@ from .._types import (
     RateLimitInfo,
     Secret,
     Usage,
+    check_call,
 )
 from .._units import lowered
 from ..errors import (
@@ -436,6 +438,8 @@ class VendorProvider(BaseProvider):
         if asked is None:
             raise CallerError(f"{self.name}: no embedding model is known here: name one with embed(model=...)")
         given = [texts] if isinstance(texts, str) else list(texts)
+        for index, text in enumerate(given):
+            check_type(f"texts[{index}]", text, str, "a text")
         found: list[tuple[Embedded, Plain]] = []
         size = self.embedder.batch
         with Watched(self._asked("embeddings", asked), self._observers) as watched:
@@ -458,6 +462,7 @@ class VendorProvider(BaseProvider):
         """See `BaseProvider.count_tokens`."""
         if (counter := self.counter) is None:
             return await super().count_tokens(messages, config)
+        check_call(messages, config)
         given = config or GenerationConfig()
         model, loaded = await self._model_for(given), await files.loaded(messages)
         encoded = self._prepared(lambda config: counter.encode(loaded, config, model=model), loaded, given, model)

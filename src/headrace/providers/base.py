@@ -8,11 +8,11 @@ recovery, `collect()` and the rest from here. Knows no vendor and no HTTP beyond
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import ClassVar, Final, Self, TypedDict, Unpack
 
 from .. import _clock, _units
-from .._checks import check_whole
+from .._checks import check_type, check_whole
 from .._http import AsyncClient, Exchange, Refusal, Session, request_id
 from .._recorder import Recorder
 from .._types import (
@@ -28,6 +28,7 @@ from .._types import (
     RateLimitInfo,
     ToolCall,
     ToolCallDelta,
+    check_call,
 )
 from ..errors import UnsupportedOptionError
 from ..limits import headers as limit_headers
@@ -131,6 +132,12 @@ class BaseProvider:
         self.marker = options.get("marker", self.marker)
         self.strict_options = options.get("strict_options", self.strict_options)
         self.recorder = options.get("recorder")
+        check_type("name", self.name, str, "a text")
+        check_type("model", self.model, str, "a text")
+        check_type("deadlines", self.deadlines, Deadlines, "a Deadlines, such as Deadlines(total=60)")
+        check_type("marker", self.marker, str, "a text")
+        check_type("strict_options", self.strict_options, bool, "True or False")
+        check_type("recorder", self.recorder, (Recorder, NoneType), "a Recorder")
         self._http_client = options.get("http_client")
 
     def __repr__(self) -> str:
@@ -270,7 +277,11 @@ class BaseProvider:
         Args:
             messages: the conversation so far.
             config: options of this call.
+
+        Raises:
+            TypeError: one of them is of another type.
         """
+        check_call(messages, config)
         given = config or GenerationConfig()
         attempts = self.max_attempts if given.max_attempts is None else given.max_attempts
         return ChatStream(
