@@ -45,8 +45,8 @@ type: $(STAMP) ## mypy --strict, and what pyright makes of the public types
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/pyright tests/typing examples
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/pyright --verifytypes headrace --ignoreexternal | grep -F 'score: 100%'
 
-pytest: $(STAMP) ## the tests alone
-	$(BIN)/python -m pytest -q
+pytest: $(STAMP) ## the tests alone, on all cores (at most four)
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 cov: $(STAMP) ## branch coverage of the tests
 	$(BIN)/coverage run -m pytest -q
@@ -81,7 +81,7 @@ wheel: build ## the built wheel in a new environment: a program of somebody else
 wheel-test: build ## all tests against the built wheel, without src/; ON=python3.12 DEPS=lowest choose another Python, versions
 	$(BIN)/python -m release.wheel_test --python $(ON) --versions $(DEPS)
 
-matrix: build ## the same for 3.11, 3.12 and 3.13 with the newest versions, and 3.11 with the lowest: more than an hour
+matrix: build ## the same for 3.11, 3.12 and 3.13 with the newest versions, and 3.11 with the lowest: about an hour
 	$(BIN)/python -m release.wheel_test --consumer --python 3.11 --python 3.12 --python 3.13 --versions newest
 	$(BIN)/python -m release.wheel_test --python 3.11 --versions lowest
 

@@ -44,6 +44,7 @@ QUICK: Final = (
     "tests/faults/test_after_content.py",
     "tests/simulator/test_formats.py",
 )
+ALL_CORES: Final = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
 WHERE: Final = "import headrace, sys; sys.exit('site-packages' not in headrace.__file__ and headrace.__file__)"
 
 
@@ -109,7 +110,7 @@ def tests(python: Path, folder: Path, arguments: Sequence[str]) -> bool:
             shutil.copytree(source, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
         elif source.exists():
             shutil.copy(source, tree / name)
-    return run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, cwd=tree)
+    return run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *ALL_CORES, *arguments, cwd=tree)
 
 
 def one(version: str, options: argparse.Namespace, wheel: Path) -> str:

@@ -14,8 +14,9 @@ KEY = "sk-0123456789-of-the-test"
 
 
 def environment(**variables: str) -> Mapping[str, str]:
-    """Of the test's own process, less what would configure a provider."""
-    kept = {name: value for name, value in os.environ.items() if not name.endswith(("_KEY", "_TOKEN", "_HOST", "_URL"))}
+    """Of the test's own process, less what would configure a provider, or a size that is not the terminal's."""
+    left = ("_KEY", "_TOKEN", "_HOST", "_URL", "COLUMNS", "LINES")
+    kept = {name: value for name, value in os.environ.items() if not name.endswith(left)}
     return kept | variables
 
 
