@@ -70,6 +70,14 @@ def test_nothing_optional_is_imported_with_the_package() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(("module", "formats"), [("headrace", set()), ("headrace.providers.anthropic", {"anthropic"})])
+def test_no_format_is_loaded_that_nobody_asked_for(module: str, formats: set[str]) -> None:
+    code = f"import sys, {module}; print(*(name for name in sys.modules if name.startswith('headrace.wire.')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    all_of_them = {"anthropic", "gemini", "ollama", "openai", "responses"}
+    assert {name.rpartition(".")[2] for name in done.stdout.split()} & all_of_them == formats
+
+
 def test_the_version_is_the_packages() -> None:
     from importlib.metadata import version
 

@@ -22,9 +22,9 @@ from .._types import Deadlines, Secret
 from ..errors import CallerError, ConfigError
 from ..limits.policy import RateLimitPolicy
 from . import GROUP, PROVIDERS, load_provider
-from ._hosts import HOSTS, LOOPBACK
+from ._hosts import HOSTS
 from ._named import make_provider, names
-from ._vendor import ApiKey, Vendor, VendorProvider
+from ._vendor import LOOPBACK, ApiKey, Vendor, VendorProvider
 from .base import BaseProvider
 
 __all__ = ("DEADLINES", "GATEWAY", "LIMITS", "PROVIDER", "Configured", "configured")

@@ -21,10 +21,9 @@ from urllib.parse import urlsplit
 
 from ..wire import responses as wire_responses
 from ..wire.openai import COMPATIBLE, Quirks
+from ._vendor import LOOPBACK
 
 __all__ = ("HOSTS", "UNKNOWN", "KnownHost", "find_host")
-
-LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,6 @@ from ..streaming.host import FLIGHT, Call
 from ..telemetry import Asked, Operation
 from ..wire._codec import Catalog, Codec, Counter, Embedded, Embedder, Encoded, SaidThenFailed
 from . import _files as files
-from ._hosts import LOOPBACK
 from ._mask import Mask, credentials
 from ._prepare import prepared
 from ._watched import Watched
@@ -61,6 +60,7 @@ __all__ = ("ApiKey", "Plain", "Vendor", "VendorOptions", "VendorProvider", "envi
 ApiKey: TypeAlias = str | Secret | Callable[[], str | Secret | Awaitable[str | Secret]]
 
 JSON: Final = "application/json"
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")  # a key may go there without TLS
 MOST_PAGES: Final = 100  # of a list of models; the longest has three
 UNFIT: Final = (
     "the API key is empty, or has a line break or a character that no key has. "
