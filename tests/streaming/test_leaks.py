@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import httpx
@@ -13,7 +14,7 @@ from anyio import ClosedResourceError, create_task_group, move_on_after, to_thre
 
 from headrace import ChatStream, Deadlines
 from headrace._http import Session
-from headrace.errors import SessionClosedError
+from headrace.errors import ConcurrencyLimitError, SessionClosedError
 from headrace.limits.cost import Cost
 from headrace.streaming.attempts import Need
 from headrace.streaming.host import Call
@@ -185,7 +186,7 @@ async def test_rule_13_a_pool_that_was_left_in_every_way_still_works(server: Raw
     async with session(make(hang, max_requests=3)) as provider:
 
         async def use(turn: int) -> None:
-            with move_on_after(0.02 + 0.005 * (turn % 3)):
+            with move_on_after(0.02 + 0.005 * (turn % 3)), suppress(ConcurrencyLimitError):  # a slot may be too far off
                 async for _ in provider.chat_stream(MESSAGES):
                     if turn % 2:
                         break

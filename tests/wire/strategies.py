@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from headrace import errors
 from headrace._types import AIStreamChunk
-from headrace.wire._codec import Codec
+from headrace.wire._codec import Codec, SaidThenFailed
 
 KEYS = (
     "type", "index", "delta", "content_block", "message", "usage", "error", "details", "text", "input", "candidates",
@@ -29,6 +29,8 @@ def outcome(codec: Codec, event: str, value: object) -> object:
         return codec.decoder().feed(event, json.dumps(value))
     except errors.ProviderError as exc:
         return exc
+    except SaidThenFailed as both:
+        return both.error
 
 
 EXPECTED = (AIStreamChunk, type(None), errors.ProviderError)

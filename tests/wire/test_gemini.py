@@ -382,6 +382,7 @@ def test_an_error_beside_words_loses_neither_words_nor_usage_and_proves_no_end(w
 @example({"candidates": [{"content": {"parts": [{"text": None, "x": 1}]}}]})
 @example({"candidates": [{"content": {"parts": [[]]}}]})
 @example({"candidates": [{"index": 2**70}]})
+@example({"details": None, "error": True, "usageMetadata": {"type": None}})
 def test_any_event_gives_a_chunk_or_nothing_or_an_error_of_ours(value: object) -> None:
     assert isinstance(outcome(CODEC, "message", value), EXPECTED)
     assert isinstance(outcome(CODEC, "message", {"candidates": [value]}), EXPECTED)

@@ -32,7 +32,7 @@ Make: TypeAlias = Callable[[str], BaseProvider]
 MESSAGES: Final = (AIMessage("user", "What is a headrace?"),)
 TEXT: Final = "A headrace brings the water to the wheel – steadily, 水車 by 水車, and no drop is lost on the way."
 PAUSE: Final = 0.2  # seconds after which whoever still waits for a stalled answer will wait for ever
-UNASKED: Final = 0.05  # seconds in which a request on loopback has come
+UNASKED: Final = 0.25  # seconds in which a request on loopback has come
 LEAVING: Final = 3.0  # seconds in which a server, on a busy machine as well, sees that its client has left
 PIECES: Final = 4  # of the answer, before the fault
 
