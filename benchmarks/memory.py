@@ -162,7 +162,7 @@ def section(data: Mapping[str, Any]) -> str:
             *key,
             *(f"{sizes[*key, count] / 2**20:.1f}" for count in counts),
             f"{each / 1024:.1f}",
-            f"{each / slopes[key[0], BY_HAND]:.2f}",
+            _times(each, slopes[key[0], BY_HAND]),
         ]
         for key, each in slopes.items()
     ]
@@ -181,6 +181,11 @@ def section(data: Mapping[str, Any]) -> str:
             table(["loop", "client", *(f"{count:,} streams" for count in counts), "KiB a stream", "ratio"], rows),
         )
     )
+
+
+def _times(bytes_: float, by_hand: float) -> str:
+    """How many times as much. Few streams may fit into what the process had: no growth, and no ratio to it."""
+    return f"{bytes_ / by_hand:.2f}" if by_hand > 0 else "–"
 
 
 def plots(data: Mapping[str, Any]) -> dict[str, Plot]:
@@ -207,7 +212,7 @@ def summary(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Its lines at the top of the page: what, how much, the section's anchor."""
     slopes = {(row["backend"], row["client"]): row["bytes"] for row in data["slopes"]}
     told = "; ".join(
-        f"{slopes[backend, OURS] / slopes[backend, BY_HAND]:.2f} ({backend}, {slopes[backend, OURS] / 1024:.0f} KiB)"
+        f"{_times(slopes[backend, OURS], slopes[backend, BY_HAND])} ({backend}, {slopes[backend, OURS] / 1024:.0f} KiB)"
         for backend in BACKENDS
     )
     return [("Memory of an open stream, against the hand-written loop", told, "memory-of-an-open-stream")]

@@ -257,6 +257,12 @@ def test_results_come_back_as_they_were_kept(monkeypatch: pytest.MonkeyPatch, tm
 
 
 @pytest.mark.slow
+def test_there_is_no_ratio_to_no_growth() -> None:
+    none = [{**slope, "bytes": 0.0} for slope in FIXTURES["memory"]["slopes"]]
+    page, _ = report.made({"memory": FIXTURES["memory"] | {"slopes": none}})
+    assert "| trio | headrace | 0.3 | 31.2 | 0.0 | – |" in page
+
+
 @pytest.mark.parametrize("module", [first_chunk, throughput, memory], ids=lambda module: module.__name__)
 def test_what_is_measured_in_short_can_be_kept_and_shown(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_chunk, "WARM", 1)
