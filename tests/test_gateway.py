@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from anyio import CancelScope, create_task_group, fail_after, sleep
 
@@ -271,3 +273,42 @@ async def test_a_budget_refuses_before_the_request_and_usage_is_summed_up() -> N
             assert sim.requests == 1
             total = gateway.get_usage_summary().total
             assert (total.requests, total.prompt_tokens.known, total.completion_tokens.known) == (1, 30, 12)
+
+
+async def test_what_waits_while_the_budget_is_spent_is_not_sent() -> None:
+    async with Simulator() as sim:
+        provider = OpenAIProvider("k", base_url=sim.base_url("openai"), max_requests=1)
+        async with AIGateway(provider, budget=Budget(tokens=5)) as gateway:
+            ended: list[str] = []
+
+            async def ask() -> None:
+                try:
+                    ended.append((await gateway.generate("hi")).state)
+                except BudgetExceededError as error:
+                    ended.append(error.unit)
+
+            async with create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(ask)
+            assert (sorted(ended), sim.requests) == (["finished", "tokens", "tokens"], 1)
+            await assert_idle(gateway)
+
+
+async def test_a_budget_that_is_spent_before_an_attempt_is_repeated_leaves_the_refusal() -> None:
+    budget = Budget(tokens=5)
+    async with Simulator() as sim:
+        provider = OpenAIProvider("k", base_url=sim.base_url("openai"), max_attempts=2)
+        async with AIGateway(provider, budget=budget) as gateway, create_task_group() as tasks:
+            sim.play("openai", Script(fault=faults.Refuse(status=429, retry_after=0.1)))
+
+            async def spend() -> None:
+                while not sim.requests:
+                    await sleep(0.01)
+                await sleep(0.05)
+                budget.spend(cost=None, tokens=9, now=time.time())
+
+            tasks.start_soon(spend)
+            with pytest.raises(RateLimitError) as refused:
+                await gateway.generate("hi")
+            assert "the budget of 5 tokens is spent" in "".join(refused.value.__notes__)
+            assert sim.requests == 1

@@ -501,14 +501,16 @@ class AIGateway:
         step = next(steps)
         while True:
             candidate = candidates[step.whom]
-            self._ledger.check(candidate.provider, candidate.model)
+            allowed = partial(self._ledger.check, candidate.provider, candidate.model)
+            allowed()  # and again when its turn has come: others may have spent the budget while it waited
             passed = tuple(
                 Attempt(
                     candidates[index].provider, candidates[index].model, "PassedOver", f"it would wait {seconds:.1f} s"
                 )
                 for index, seconds in step.passed
             )
-            error = yield replace(candidate, passed=passed, again=step.again)
+            need = replace(candidate.need, allowed=allowed)
+            error = yield replace(candidate, need=need, passed=passed, again=step.again)
             try:
                 step = steps.send(error)
             except StopIteration as end:
