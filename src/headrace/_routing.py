@@ -83,11 +83,15 @@ class FallbackPolicy:
 
 
 class Option(NamedTuple):
-    """One who can be asked; `wait` foretells the seconds until its limits would let the request in."""
+    """
+    One who can be asked; `wait` foretells the seconds until its limits would let the request in, `attempts` is how
+    often it is asked at most.
+    """
 
     provider: str
     model: str
     wait: Callable[[], float]
+    attempts: int = 1
 
 
 class Step(NamedTuple):
@@ -115,16 +119,13 @@ def asked_again(first: T, again: T, most: int) -> Generator[T, Exception | None,
     return error
 
 
-def route(
-    options: Sequence[Option], policy: FallbackPolicy, *, attempts: int = 1
-) -> Generator[Step, Exception | None, Exception | None]:
+def route(options: Sequence[Option], policy: FallbackPolicy) -> Generator[Step, Exception | None, Exception | None]:
     """
-    Ask one after the other.
+    Ask one after the other; only the last one that is left is asked again, while it has no room for now.
 
     Args:
         options: who can be asked, the preferred one first.
         policy: what leads on.
-        attempts: how often the last one that is left is asked while it has no room for now.
 
     Returns:
         The error to tell in place of the last one, where several were asked; else None.
@@ -133,7 +134,7 @@ def route(
     while left:
         step = _next(options, left, policy.patience)
         left.remove(step.whom)
-        error = yield from asked_again(step, Step(step.whom, again=True), 1 if left else attempts)
+        error = yield from asked_again(step, Step(step.whom, again=True), 1 if left else options[step.whom].attempts)
         failed.append((options[step.whom], error))
         if not policy.leads_on(error):
             return None

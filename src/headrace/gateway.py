@@ -325,10 +325,9 @@ class AIGateway:
         given = config or GenerationConfig()
         asked = self._asked(messages, given, provider, model, fallback)
         first, first_config = asked[0]
-        attempts = first.max_attempts if given.max_attempts is None else given.max_attempts
         return ChatStream(
             Plan(
-                route=lambda host: self._route(host, messages, asked, attempts),
+                route=lambda host: self._route(host, messages, asked),
                 host=lambda: self._door,
                 new_host=Door,
                 provider=first.name,
@@ -488,7 +487,6 @@ class AIGateway:
         host: Host,
         messages: Sequence[AIMessage],
         asked: Sequence[tuple[BaseProvider, GenerationConfig]],
-        attempts: int,
     ) -> Route:
         """The steps of `_routing.route`, as candidates for the pump that asks in `host`."""
         assert isinstance(host, Door)
@@ -496,8 +494,16 @@ class AIGateway:
             replace(provider._candidate(messages, config), host=host.session_of(provider), ready=host.ready(provider))
             for provider, config in asked
         ]
-        options = [Option(one.provider, one.model, partial(_forecast, one)) for one in candidates]
-        steps = route(options, self._fallback or DEFAULT, attempts=attempts)
+        options = [
+            Option(
+                one.provider,
+                one.model,
+                partial(_forecast, one),
+                provider.max_attempts if config.max_attempts is None else config.max_attempts,
+            )
+            for one, (provider, config) in zip(candidates, asked, strict=True)
+        ]
+        steps = route(options, self._fallback or DEFAULT)
         step = next(steps)
         while True:
             candidate = candidates[step.whom]
