@@ -155,6 +155,9 @@ async def test_get_gateway_is_the_one_that_is_open() -> None:
         get_gateway()
     async with AIGateway() as gateway:
         assert get_gateway() is gateway
+        async with AIGateway() as inner:
+            assert get_gateway() is inner
+        assert get_gateway() is gateway, "it is still open"
     with pytest.raises(RuntimeError, match="no gateway is open"):
         get_gateway()
 
@@ -260,6 +263,15 @@ async def test_the_hook_of_a_gateway_hears_of_its_own_providers_only_while_it_is
     assert {event.provider for event in heard} == {"openai"}
     assert "limits_learned" in {event.name for event in heard}
     assert len(heard) == told
+
+
+async def test_tokens_are_counted_for_the_model_that_is_named_anywhere() -> None:
+    async with Simulator() as sim, gateway_to(sim) as gateway:
+        haiku = GenerationConfig(model="claude-haiku-4-5")
+        await gateway.count_tokens(MESSAGES, haiku)
+        await gateway.count_tokens(MESSAGES, haiku, provider="anthropic")
+        await gateway.count_tokens(MESSAGES, haiku, model="anthropic/claude-opus-4-5")
+        assert [one.body["model"] for one in sim.exchanges] == ["claude-haiku-4-5"] * 2 + ["claude-opus-4-5"]
 
 
 async def test_a_budget_refuses_before_the_request_and_usage_is_summed_up() -> None:

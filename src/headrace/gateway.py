@@ -255,7 +255,6 @@ class AIGateway:
     # ---------------------------------------------------------------- the session
 
     async def __aenter__(self) -> Self:
-        global _current  # what get_gateway() gives
         if self._door is not None:
             raise RuntimeError("the gateway is already open: enter it once, use it from many tasks")
         if self._was_open:
@@ -269,7 +268,8 @@ class AIGateway:
             self._let_go()
             await door.__aexit__(type(exc), exc, exc.__traceback__)  # noqa: ASYNC102  # shielded there
             raise
-        self._door, _current = door, self
+        self._door = door
+        _open.append(self)
         if self._on_rate_limit is not None:
             self._unhook = add_hook(self._tell)
         return self
@@ -277,12 +277,10 @@ class AIGateway:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        global _current  # noqa: PLW0603  # as above
         door, self._door = self._door, None
         self._unhook()
-        if _current is self:
-            _current = None
         if door is not None:
+            _open.remove(self)
             self._let_go()
             await door.__aexit__(kind, exc, tb)  # noqa: ASYNC102  # shielded there
 
@@ -405,7 +403,8 @@ class AIGateway:
         chosen, name = self._named(provider, model)
         chosen = chosen or self.get_provider()
         await self._ready(chosen)
-        return await chosen.count_tokens(messages, replace(config or GenerationConfig(), model=name))
+        given = config or GenerationConfig()
+        return await chosen.count_tokens(messages, given if name is None else replace(given, model=name))
 
     # ---------------------------------------------------------------- what is known
 
@@ -555,19 +554,19 @@ class LimitsWatch:
         raise StopAsyncIteration
 
 
-_current: AIGateway | None = None
+_open: Final[list[AIGateway]] = []  # in the order in which they were opened
 
 
 def get_gateway() -> AIGateway:
     """
-    The gateway that is open in this process: the one that was opened last.
+    The gateway that is open in this process: of several the one that was opened last.
 
     Raises:
         RuntimeError: none is open.
     """
-    if _current is None:
+    if not _open:
         raise RuntimeError("no gateway is open: `async with AIGateway(...)` around the program")
-    return _current
+    return _open[-1]
 
 
 def _nothing() -> None:
