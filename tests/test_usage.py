@@ -31,7 +31,7 @@ from headrace.errors import (
     RateLimitError,
     TruncatedStreamError,
 )
-from headrace.telemetry import Asked, Observer
+from headrace.telemetry import Asked, Observer, Operation
 
 HELLO = [AIMessage("user", "Hello there")]
 ASKED = Asked("chat", "anthropic", "claude-sonnet-4-5", messages=HELLO)
@@ -226,6 +226,22 @@ def test_a_refusal_takes_nothing_and_a_lost_request_an_unknown_amount() -> None:
     assert ledger.summary().total == ModelUsage(failed=1)
     ledger.add(ASKED, None, ConnectionFailedError("gone"))
     assert ledger.summary().total.prompt_tokens == Figure(unknown=1)
+    ledger.add(ASKED, answer(None, "failed", ""), ConnectionFailedError("gone"))
+    assert ledger.summary().total.prompt_tokens == Figure(unknown=2)
+    ledger.add(ASKED, answer(told(11, 1, "partial"), "failed", ""), TruncatedStreamError("cut"))
+    assert ledger.summary().total.prompt_tokens == Figure(11, unknown=2, partial=1), "what was told counts"
+
+
+@pytest.mark.parametrize("operation", ["count_tokens", "list_models"])
+@pytest.mark.usefixtures("no_lists")
+def test_what_is_free_takes_part_in_no_sum(operation: Operation) -> None:
+    ledger = Ledger()
+    ledger.add(ASKED, answer(told(11, 300)))
+    one = ledger.observe(Asked(operation, "anthropic", "claude-sonnet-4-5"))
+    one.sent(0.0, Asked(operation, "anthropic", "claude-sonnet-4-5"))
+    one.ended(None, None)
+    total = ledger.summary().total
+    assert (total.requests, str(total.prompt_tokens), str(total.completion_tokens)) == (1, "11", "300")
 
 
 @pytest.mark.usefixtures("no_lists")

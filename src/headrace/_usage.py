@@ -26,6 +26,7 @@ __all__ = ("Ledger",)
 
 CHARACTERS: Final = 4  # of a token, in English prose; other scripts have fewer, so an estimate is low rather than high
 FRAME: Final = 4  # tokens around each message
+BILLED: Final = frozenset({"chat", "embeddings"})  # counts of tokens and lists of models are not
 PROBE: Final = 1000  # tokens, to ask whether there is a price
 
 _log: Final = logging.getLogger("headrace")
@@ -102,7 +103,7 @@ class Ledger:
             left=int(state in {"cancelled", "closed"}),
             first_chunk=Timing() if first_chunk is None else Timing.of(first_chunk),
         )
-        if state != "failed" or not isinstance(error, RefusedError):
+        if asked.operation in BILLED and not (state == "failed" and isinstance(error, RefusedError)):
             row += self._taken(asked, answer)
         self._count(asked, row)
 
@@ -186,6 +187,8 @@ def _known(asked: Asked, answer: Answer) -> Usage:
         return answer.usage
     words = _estimated(answer)
     if answer.usage is None or answer.usage["source"] == "unknown":
+        if answer.state == "failed":
+            return _tokens(None, None, "unknown")  # lost before any answer: perhaps nobody ever read the prompt
         prompt = None if asked.messages is None else _estimated_prompt(asked.messages)
         return _tokens(prompt, words, "estimated")
     usage = answer.usage.copy()  # cut: what was told at its beginning counts few of the words that came
