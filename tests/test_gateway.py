@@ -7,7 +7,7 @@ import time
 import pytest
 from anyio import CancelScope, create_task_group, fail_after, sleep
 
-from headrace import AIGateway, AIMessage, Budget, GenerationConfig, StreamInterruptedError
+from headrace import AIGateway, AIMessage, Budget, GenerationConfig, StreamInterruptedError, Usage
 from headrace.errors import BudgetExceededError, CallerError, ConnectionFailedError, MissingKeyError, RateLimitError
 from headrace.gateway import get_gateway
 from headrace.providers.anthropic import AnthropicProvider
@@ -285,6 +285,20 @@ async def test_a_budget_refuses_before_the_request_and_usage_is_summed_up() -> N
             assert sim.requests == 1
             total = gateway.get_usage_summary().total
             assert (total.requests, total.prompt_tokens.known, total.completion_tokens.known) == (1, 30, 12)
+
+
+async def test_a_budget_in_money_knows_the_usual_embedding_model() -> None:
+    asked: list[str] = []
+
+    def prices(_: str, model: str, __: Usage) -> float | None:
+        asked.append(model)
+        return 0.001 if model else None
+
+    async with Simulator() as sim:
+        provider = OpenAIProvider("k", base_url=sim.base_url("openai"))
+        async with AIGateway(provider, budget=Budget(cost=1), prices=prices) as gateway:
+            answer = await gateway.embed("hi")
+        assert asked[0] == answer.model == sim.exchanges[-1].body["model"]
 
 
 async def test_what_waits_while_the_budget_is_spent_is_not_sent() -> None:

@@ -387,7 +387,7 @@ class AIGateway:
             if not able:
                 raise UnsupportedOptionError("no registered provider has embeddings", option="embed")
             chosen = able[0]
-        self._ledger.check(chosen.name, name or "")
+        self._ledger.check(chosen.name, name or chosen._embedding_model())
         await self._ready(chosen)
         return await chosen.embed(texts, model=name, dimensions=dimensions, task=task)
 

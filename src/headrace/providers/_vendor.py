@@ -434,8 +434,8 @@ class VendorProvider(BaseProvider):
         """See `BaseProvider.embed`. One request for each so many texts as the vendor takes at once, in order."""
         if self.embedder is None:
             return await super().embed(texts, model=model, dimensions=dimensions, task=task, extra=extra)
-        asked = model or models.default_model(self._rules, embeddings=True)
-        if asked is None:
+        asked = model or self._embedding_model()
+        if not asked:
             raise CallerError(f"{self.name}: no embedding model is known here: name one with embed(model=...)")
         given = [texts] if isinstance(texts, str) else list(texts)
         for index, text in enumerate(given):
@@ -457,6 +457,9 @@ class VendorProvider(BaseProvider):
                 tuple(plain.request_id for _, plain in found if plain.request_id),
             )
         return watched.answer
+
+    def _embedding_model(self) -> str:
+        return models.default_model(self._rules, embeddings=True) or ""
 
     async def count_tokens(self, messages: Sequence[AIMessage], config: GenerationConfig | None = None) -> int:
         """See `BaseProvider.count_tokens`."""
