@@ -18,7 +18,7 @@ from . import _clock
 from ._budget import Budget
 from ._figures import Figure, ModelUsage, Timing, UsageSummary
 from ._prices import Prices, list_prices
-from ._types import AIMessage, AIResponse, EmbeddingResponse, TextPart, Usage, UsageSource
+from ._types import AIMessage, AIResponse, EmbeddingResponse, State, TextPart, Usage, UsageSource
 from .errors import CallerError, RefusedError
 from .telemetry import Answer, Asked, Observation, ending
 
@@ -103,13 +103,14 @@ class Ledger:
             left=int(state in {"cancelled", "closed"}),
             first_chunk=Timing() if first_chunk is None else Timing.of(first_chunk),
         )
-        if asked.operation in BILLED and not (state == "failed" and isinstance(error, RefusedError)):
-            row += self._taken(asked, answer)
+        is_free = state == "failed" and isinstance(error, RefusedError) and not isinstance(answer, EmbeddingResponse)
+        if asked.operation in BILLED and not is_free:
+            row += self._taken(asked, answer, state)
         self._count(asked, row)
 
-    def _taken(self, asked: Asked, answer: Answer) -> ModelUsage:
+    def _taken(self, asked: Asked, answer: Answer, state: State) -> ModelUsage:
         """The tokens of an exchange and their cost, which the budget is told."""
-        usage = _known(asked, answer)
+        usage = _known(asked, answer, state)
         source = usage["source"]
         names = (asked.model,) if answer is None else tuple(dict.fromkeys((answer.model, asked.model)))
         least = _least(usage)
@@ -174,12 +175,14 @@ class _Exchange:
 # ---------------------------------------------------------------- what is known of an exchange
 
 
-def _known(asked: Asked, answer: Answer) -> Usage:
+def _known(asked: Asked, answer: Answer, state: State) -> Usage:
     """The usage that the vendor told; what it did not tell is estimated from the words that came."""
     if isinstance(answer, EmbeddingResponse):
         usage = _tokens(None, 0, "unknown") if answer.usage is None else answer.usage.copy()
         usage["completion_tokens"] = 0  # vectors are no tokens
         usage["total_tokens"] = usage["prompt_tokens"]
+        if state != "finished" and usage["source"] == "reported":
+            usage["source"] = "partial"  # of the batches that came before it broke
         return usage
     if answer is None:
         return _tokens(None, None, "unknown")
@@ -187,7 +190,7 @@ def _known(asked: Asked, answer: Answer) -> Usage:
         return answer.usage
     words = _estimated(answer)
     if answer.usage is None or answer.usage["source"] == "unknown":
-        if answer.state == "failed":
+        if state == "failed":
             return _tokens(None, None, "unknown")  # lost before any answer: perhaps nobody ever read the prompt
         prompt = None if asked.messages is None else _estimated_prompt(asked.messages)
         return _tokens(prompt, words, "estimated")

@@ -443,20 +443,25 @@ class VendorProvider(BaseProvider):
         found: list[tuple[Embedded, Plain]] = []
         size = self.embedder.batch
         with Watched(self._asked("embeddings", asked), self._observers) as watched:
-            for batch in (given[start : start + size] for start in range(0, len(given), size)):
-                encoded = self.embedder.encode(batch, model=asked, dimensions=dimensions, task=task, extra=extra)
-                need = Need(cost=Cost(sum(map(len, batch)) / CHARACTERS), scope=asked)
-                plain = await self._json(encoded, need=need, watched=watched)
-                found.append((self.embedder.decode(plain.body, count=len(batch), request_id=plain.request_id), plain))
-            watched.answer = EmbeddingResponse(
-                tuple(vector for one, _ in found for vector in one.vectors),
-                self.name,
-                next((one.model for one, _ in found if one.model), asked),
-                _summed([one.usage for one, _ in found]),
-                found[-1][1].rate_limit if found else None,
-                tuple(plain.request_id for _, plain in found if plain.request_id),
-            )
-        return watched.answer
+            try:
+                for batch in (given[start : start + size] for start in range(0, len(given), size)):
+                    encoded = self.embedder.encode(batch, model=asked, dimensions=dimensions, task=task, extra=extra)
+                    need = Need(cost=Cost(sum(map(len, batch)) / CHARACTERS), scope=asked)
+                    plain = await self._json(encoded, need=need, watched=watched)
+                    one = self.embedder.decode(plain.body, count=len(batch), request_id=plain.request_id)
+                    found.append((one, plain))
+            finally:
+                answer = EmbeddingResponse(
+                    tuple(vector for one, _ in found for vector in one.vectors),
+                    self.name,
+                    next((one.model for one, _ in found if one.model), asked),
+                    _summed([one.usage for one, _ in found]),
+                    found[-1][1].rate_limit if found else None,
+                    tuple(plain.request_id for _, plain in found if plain.request_id),
+                )
+                if found:  # also of an exchange that failed later: these batches were billed
+                    watched.answer = answer
+        return answer
 
     def _embedding_model(self) -> str:
         return models.default_model(self._rules, embeddings=True) or ""
