@@ -19,6 +19,7 @@ from headrace.errors import (
 )
 from headrace.providers import BaseProvider, load_provider
 from headrace.simulator import Script, Simulator, faults
+from headrace.telemetry import Event, add_hook
 from headrace.testing import assert_idle
 
 from ..rawserver import Fault, RawServer
@@ -90,6 +91,20 @@ async def test_batches_that_came_before_a_refusal_are_counted(vendor: str, monke
     else:
         assert total.prompt_tokens == Figure(alone.usage["prompt_tokens"], partial=1)
         assert budget.spent("tokens", now=time.time()) == alone.usage["prompt_tokens"]
+
+
+async def test_a_request_that_is_repeated_is_told() -> None:
+    heard: list[Event] = []
+    remove = add_hook(heard.append)
+    async with Simulator() as sim, AIGateway(made("openai", sim, max_attempts=2)) as gateway:
+        sim.play("openai", Script(fault=faults.Refuse(status=429, retry_after=0.01)))
+        await gateway.embed("a", model="openai/text-embedding-3-small")
+        assert sim.requests == 2
+    remove()
+    (event,) = [event for event in heard if event.name == "attempt_failed"]
+    assert (event.provider, event.model, event.data["error"]) == ("openai", "text-embedding-3-small", "RateLimitError")
+    total = gateway.get_usage_summary().total
+    assert (total.requests, total.failed, total.prompt_tokens.unknown) == (2, 1, 0)
 
 
 async def test_no_texts_are_no_request() -> None:

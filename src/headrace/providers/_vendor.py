@@ -363,6 +363,7 @@ class VendorProvider(BaseProvider):
             deadlines=deadlines or self.deadlines,
             attempts=self.max_attempts,
             on_sent=None if watched is None else watched.sent,
+            on_failed=None if watched is None else watched.failed,
         )
         return await session.call(call)
 
