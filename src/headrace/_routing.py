@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
-from ._checks import check_number
+from ._checks import check_number, check_type
 from ._types import Attempt
 from .errors import (
     AllProvidersFailedError,
@@ -74,6 +74,12 @@ class FallbackPolicy:
     extra: bool = False
 
     def __post_init__(self) -> None:
+        check_type("rules", self.rules, Mapping, "a mapping of the classes of errors to True or False")
+        given: list[tuple[object, object]] = [*self.rules.items()]
+        for kind, leads_on in given:
+            if not (isinstance(kind, type) and issubclass(kind, Exception)):
+                raise TypeError(f"rules names {kind!r}: it must be the class of an error, such as RateLimitError")
+            check_type(f"rules[{kind.__name__}]", leads_on, bool, "True or False")
         check_number("patience", self.patience, "a number of seconds, 0 or more", least=0, endless=True)
 
     def leads_on(self, error: Exception) -> bool:

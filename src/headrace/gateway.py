@@ -122,6 +122,12 @@ class AIGateway:
         on_rate_limit: Hook | None = None,
         recorder: Recorder | None = None,
     ) -> None:
+        if fallback is not None:
+            check_type("fallback", fallback, FallbackPolicy, "a FallbackPolicy, or None: nobody else is asked")
+        if budget is not None:
+            check_type("budget", budget, Budget, "a Budget")
+        if recorder is not None:
+            check_type("recorder", recorder, Recorder, "a Recorder")
         self._providers: dict[str, tuple[int, BaseProvider]] = {}
         self._default: str | None = None
         self._fallback = fallback
