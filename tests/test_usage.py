@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from dataclasses import FrozenInstanceError, replace
+from decimal import Decimal
 
 import pytest
 
@@ -377,6 +380,30 @@ def test_a_price_function_that_fails_is_logged_and_the_cost_unknown(caplog: pyte
         ledger.add(ASKED, answer(told(11, 300)))
     assert ledger.summary().total.cost == Figure(unknown=1)
     assert "a bad price" in caplog.text
+
+
+@pytest.mark.usefixtures("no_lists")
+def test_a_price_may_be_any_number_of_dollars() -> None:
+    budget = Budget(cost=1)
+    ledger = Ledger(prices=lambda *_: Decimal("0.25"), budget=budget)  # type: ignore[arg-type]  # as untyped code may
+    ledger.add(ASKED, answer(told(11, 300)))
+    total = ledger.summary().total
+    assert (total.cost, total.prompt_tokens.known, budget.spent("USD", now=time.time())) == (
+        Figure(0.25, estimated=1),
+        11,
+        0.25,
+    )
+
+
+@pytest.mark.parametrize("price", [math.nan, math.inf, -1.0, "free"])
+@pytest.mark.usefixtures("no_lists")
+def test_what_is_no_price_is_logged_and_the_cost_unknown(price: float, caplog: pytest.LogCaptureFixture) -> None:
+    budget = Budget(cost=1)
+    ledger = Ledger(prices=lambda *_: price, budget=budget)
+    ledger.add(ASKED, answer(told(11, 300)))
+    total = ledger.summary().total
+    assert (total.cost, total.prompt_tokens.known, budget.spent("USD", now=time.time())) == (Figure(unknown=1), 11, 0.0)
+    assert "could not be told" in caplog.text
 
 
 def test_the_callers_prices_go_over_the_lists() -> None:

@@ -16,6 +16,7 @@ from typing import Final
 
 from . import _clock
 from ._budget import Budget
+from ._checks import check_number
 from ._figures import Figure, ModelUsage, Timing, UsageSummary
 from ._prices import Prices, list_prices
 from ._types import AIMessage, AIResponse, EmbeddingResponse, State, TextPart, Usage, UsageSource
@@ -132,11 +133,14 @@ class Ledger:
             for name in names:
                 try:
                     price = prices(provider, name, usage)
+                    if price is None:
+                        continue
+                    cost = float(price)  # of a Decimal, too
+                    check_number("the price", cost, "US dollars, 0 or more", least=0)
                 except Exception:  # noqa: BLE001  # the caller's function; its failure is not the call's
                     _log.exception("the price of %s/%s could not be told", provider, name)
                     continue
-                if price is not None:
-                    return price
+                return cost
         return None
 
     def _count(self, asked: Asked, row: ModelUsage) -> None:
