@@ -6,6 +6,7 @@ import math
 import time
 
 import pytest
+from anyio import CancelScope
 
 from headrace import AIGateway, AIMessage, Budget, Deadlines, Figure, GenerationConfig, Tool
 from headrace.errors import (
@@ -105,6 +106,17 @@ async def test_a_request_that_is_repeated_is_told() -> None:
     assert (event.provider, event.model, event.data["error"]) == ("openai", "text-embedding-3-small", "RateLimitError")
     total = gateway.get_usage_summary().total
     assert (total.requests, total.failed, total.prompt_tokens.unknown) == (2, 1, 0)
+
+
+async def test_in_a_scope_that_is_cancelled_no_request_is_begun() -> None:
+    async with Simulator() as sim, AIGateway(made("openai", sim)) as gateway:
+        with CancelScope() as scope:
+            scope.cancel()
+            await gateway.embed("a", model="openai/text-embedding-3-small")
+        assert scope.cancelled_caught
+        assert gateway.get_usage_summary().models == ()
+        assert sim.requests == 0
+        await assert_idle(gateway)
 
 
 async def test_no_texts_are_no_request() -> None:

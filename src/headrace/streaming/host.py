@@ -22,7 +22,7 @@ from anyio import (
     current_time,
     get_cancelled_exc_class,
 )
-from anyio.lowlevel import current_token
+from anyio.lowlevel import checkpoint_if_cancelled, current_token
 
 from .._recorder import Tape
 from .._types import Deadlines
@@ -283,6 +283,7 @@ class Host:
 
     async def call(self, call: Call[T]) -> T:
         """Make it in a task of the session; its result or exception comes back by value."""
+        await checkpoint_if_cancelled()  # else the request is on its way before the first wait
         self.start(call)
         try:
             await call.done.wait()
