@@ -113,6 +113,12 @@ def test_a_rule_that_would_never_hold_is_told(rules: Any, told: str) -> None:
         FallbackPolicy(rules=rules)
 
 
+def test_a_provider_is_no_name_to_fall_back_to() -> None:
+    gpt = OpenAIProvider("key")
+    with pytest.raises(TypeError, match=r"^fallback\[0\] is <.*: it must be a text, such as"):
+        AIGateway(gpt).chat_stream([HELLO], fallback=[gpt])
+
+
 def test_one_name_is_no_list_to_fall_back_to() -> None:
     with pytest.raises(TypeError, match=r"^fallback is 'openai': it must be a list, such as \['openai'\]$"):
         AIGateway(OpenAIProvider("key")).chat_stream([HELLO], fallback="openai")

@@ -482,7 +482,8 @@ class AIGateway:
             return asked[:1]
         if fallback is not None:
             asked = asked[:1]
-            for text in fallback:
+            for index, text in enumerate(fallback):
+                check_type(f"fallback[{index}]", text, str, "a text, such as 'openai' or 'openai/gpt-6.1-terra'")
                 other, _, name = text.partition("/")
                 asked.append((self.get_provider(other), replace(config, model=name or None)))
         return asked
