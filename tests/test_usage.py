@@ -27,6 +27,7 @@ from headrace._clock import replaced
 from headrace._figures import Timing
 from headrace._prices import list_prices
 from headrace.errors import (
+    AllProvidersFailedError,
     BudgetExceededError,
     CallerError,
     ConnectionFailedError,
@@ -233,6 +234,23 @@ def test_a_refusal_takes_nothing_and_a_lost_request_an_unknown_amount() -> None:
     assert ledger.summary().total.prompt_tokens == Figure(unknown=2)
     ledger.add(ASKED, answer(told(11, 1, "partial"), "failed", ""), TruncatedStreamError("cut"))
     assert ledger.summary().total.prompt_tokens == Figure(11, unknown=2, partial=1), "what was told counts"
+
+
+@pytest.mark.usefixtures("no_lists")
+def test_a_refusal_is_free_where_all_providers_failed() -> None:
+    ledger = Ledger()
+    refusal = AllProvidersFailedError("all", cause=OverloadedError("no room"))
+    ledger.add(ASKED, answer(None, "failed", ""), refusal)
+    assert ledger.summary().total == ModelUsage(failed=1)
+    ledger.add(ASKED, answer(None, "failed", ""), AllProvidersFailedError("all", cause=ConnectionFailedError("gone")))
+    assert ledger.summary().total.prompt_tokens == Figure(unknown=1)
+
+
+@pytest.mark.usefixtures("no_lists")
+def test_tokens_that_were_told_before_an_error_event_count() -> None:
+    ledger = Ledger()
+    ledger.add(ASKED, answer(told(50, 1, "partial"), "failed", ""), OverloadedError("no room"))
+    assert ledger.summary().total.prompt_tokens == Figure(50, partial=1)
 
 
 @pytest.mark.parametrize("operation", ["count_tokens", "list_models"])

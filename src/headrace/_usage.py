@@ -20,7 +20,7 @@ from ._checks import check_number
 from ._figures import Figure, ModelUsage, Timing, UsageSummary
 from ._prices import Prices, list_prices
 from ._types import AIMessage, AIResponse, EmbeddingResponse, State, TextPart, Usage, UsageSource
-from .errors import CallerError, RefusedError
+from .errors import AllProvidersFailedError, CallerError, RefusedError
 from .telemetry import Answer, Asked, Observation, ending
 
 __all__ = ("Ledger",)
@@ -104,7 +104,11 @@ class Ledger:
             left=int(state in {"cancelled", "closed"}),
             first_chunk=Timing() if first_chunk is None else Timing.of(first_chunk),
         )
-        is_free = state == "failed" and isinstance(error, RefusedError) and not isinstance(answer, EmbeddingResponse)
+        if isinstance(error, AllProvidersFailedError):
+            error = error.cause  # of the last request; those before it were told when they failed
+        # What told tokens was let in: an answer that ended with an error event, batches before a refusal.
+        is_told = isinstance(answer, EmbeddingResponse) or (answer is not None and answer.usage is not None)
+        is_free = state == "failed" and isinstance(error, RefusedError) and not is_told
         if asked.operation in BILLED and not is_free:
             row += self._taken(asked, answer, state)
         self._count(asked, row)
