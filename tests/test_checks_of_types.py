@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from headrace import AIGateway, AIMessage, GenerationConfig, Tool
+from headrace.errors import RateLimitError
+from headrace.gateway import FallbackPolicy
 from headrace.providers.anthropic import AnthropicProvider
 from headrace.providers.openai import OpenAIProvider
 from headrace.simulator import Simulator
@@ -85,6 +87,36 @@ def test_a_providers_option_of_another_type_is_named(name: str, wrong: Any) -> N
 def test_a_gateway_takes_providers_alone(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"^provider is .*: it must be a provider that was made"):
         AIGateway(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("fallback", False), ("fallback", True), ("fallback", ["openai"]), ("budget", 5), ("recorder", "records")],
+)
+def test_a_gateways_option_of_another_type_is_named(name: str, wrong: Any) -> None:
+    with pytest.raises(TypeError, match=f"^{name} is {re.escape(repr(wrong))}: it must be a "):
+        AIGateway(OpenAIProvider("key"), **{name: wrong})
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ([RateLimitError], "rules is [<class 'headrace.errors.RateLimitError'>]: it must be a mapping"),
+        ({"RateLimitError": False}, "rules names 'RateLimitError': it must be the class of an error"),
+        ({int: False}, "rules names <class 'int'>: it must be the class of an error"),
+        ({RateLimitError: "no"}, "rules[RateLimitError] is 'no': it must be True or False"),
+    ],
+    ids=["list", "name", "no-error", "text"],
+)
+def test_a_rule_that_would_never_hold_is_told(rules: Any, told: str) -> None:
+    with pytest.raises(TypeError, match=f"^{re.escape(told)}"):
+        FallbackPolicy(rules=rules)
+
+
+def test_a_provider_is_no_name_to_fall_back_to() -> None:
+    gpt = OpenAIProvider("key")
+    with pytest.raises(TypeError, match=r"^fallback\[0\] is <.*: it must be a text, such as"):
+        AIGateway(gpt).chat_stream([HELLO], fallback=[gpt])
 
 
 def test_one_name_is_no_list_to_fall_back_to() -> None:

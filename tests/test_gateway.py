@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from anyio import CancelScope, create_task_group, fail_after, sleep
 
-from headrace import AIGateway, AIMessage, Budget, GenerationConfig, StreamInterruptedError
+from headrace import AIGateway, AIMessage, Budget, GenerationConfig, StreamInterruptedError, Usage
 from headrace.errors import BudgetExceededError, CallerError, ConnectionFailedError, MissingKeyError, RateLimitError
 from headrace.gateway import get_gateway
 from headrace.providers.anthropic import AnthropicProvider
@@ -153,6 +155,9 @@ async def test_get_gateway_is_the_one_that_is_open() -> None:
         get_gateway()
     async with AIGateway() as gateway:
         assert get_gateway() is gateway
+        async with AIGateway() as inner:
+            assert get_gateway() is inner
+        assert get_gateway() is gateway, "it is still open"
     with pytest.raises(RuntimeError, match="no gateway is open"):
         get_gateway()
 
@@ -260,6 +265,15 @@ async def test_the_hook_of_a_gateway_hears_of_its_own_providers_only_while_it_is
     assert len(heard) == told
 
 
+async def test_tokens_are_counted_for_the_model_that_is_named_anywhere() -> None:
+    async with Simulator() as sim, gateway_to(sim) as gateway:
+        haiku = GenerationConfig(model="claude-haiku-4-5")
+        await gateway.count_tokens(MESSAGES, haiku)
+        await gateway.count_tokens(MESSAGES, haiku, provider="anthropic")
+        await gateway.count_tokens(MESSAGES, haiku, model="anthropic/claude-opus-4-5")
+        assert [one.body["model"] for one in sim.exchanges] == ["claude-haiku-4-5"] * 2 + ["claude-opus-4-5"]
+
+
 async def test_a_budget_refuses_before_the_request_and_usage_is_summed_up() -> None:
     async with Simulator() as sim:
         provider = OpenAIProvider("k", base_url=sim.base_url("openai"))
@@ -271,3 +285,56 @@ async def test_a_budget_refuses_before_the_request_and_usage_is_summed_up() -> N
             assert sim.requests == 1
             total = gateway.get_usage_summary().total
             assert (total.requests, total.prompt_tokens.known, total.completion_tokens.known) == (1, 30, 12)
+
+
+async def test_a_budget_in_money_knows_the_usual_embedding_model() -> None:
+    asked: list[str] = []
+
+    def prices(_: str, model: str, __: Usage) -> float | None:
+        asked.append(model)
+        return 0.001 if model else None
+
+    async with Simulator() as sim:
+        provider = OpenAIProvider("k", base_url=sim.base_url("openai"))
+        async with AIGateway(provider, budget=Budget(cost=1), prices=prices) as gateway:
+            answer = await gateway.embed("hi")
+        assert asked[0] == answer.model == sim.exchanges[-1].body["model"]
+
+
+async def test_what_waits_while_the_budget_is_spent_is_not_sent() -> None:
+    async with Simulator() as sim:
+        provider = OpenAIProvider("k", base_url=sim.base_url("openai"), max_requests=1)
+        async with AIGateway(provider, budget=Budget(tokens=5)) as gateway:
+            ended: list[str] = []
+
+            async def ask() -> None:
+                try:
+                    ended.append((await gateway.generate("hi")).state)
+                except BudgetExceededError as error:
+                    ended.append(error.unit)
+
+            async with create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(ask)
+            assert (sorted(ended), sim.requests) == (["finished", "tokens", "tokens"], 1)
+            await assert_idle(gateway)
+
+
+async def test_a_budget_that_is_spent_before_an_attempt_is_repeated_leaves_the_refusal() -> None:
+    budget = Budget(tokens=5)
+    async with Simulator() as sim:
+        provider = OpenAIProvider("k", base_url=sim.base_url("openai"), max_attempts=2)
+        async with AIGateway(provider, budget=budget) as gateway, create_task_group() as tasks:
+            sim.play("openai", Script(fault=faults.Refuse(status=429, retry_after=0.1)))
+
+            async def spend() -> None:
+                while not sim.requests:
+                    await sleep(0.01)
+                await sleep(0.05)
+                budget.spend(cost=None, tokens=9, now=time.time())
+
+            tasks.start_soon(spend)
+            with pytest.raises(RateLimitError) as refused:
+                await gateway.generate("hi")
+            assert "the budget of 5 tokens is spent" in "".join(refused.value.__notes__)
+            assert sim.requests == 1

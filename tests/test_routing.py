@@ -41,8 +41,8 @@ BUSY = RateLimitError("busy")
 DOWN = ConnectionFailedError("down")
 
 
-def options(*waits: float) -> list[Option]:
-    return [Option(f"p{index}", "m", lambda wait=wait: wait) for index, wait in enumerate(waits)]  # type: ignore[misc]  # mypy on defaults of a lambda
+def options(*waits: float, attempts: int = 1) -> list[Option]:
+    return [Option(f"p{index}", "m", lambda wait=wait: wait, attempts) for index, wait in enumerate(waits)]  # type: ignore[misc]  # mypy on defaults of a lambda
 
 
 def end(steps: Generator[Step, Exception | None, Exception | None], error: Exception | None) -> Exception | None:
@@ -123,7 +123,7 @@ def test_who_would_let_one_wait_is_passed_over_and_asked_later() -> None:
 
 
 def test_only_the_last_one_is_asked_again() -> None:
-    steps = route(options(0, 0), PLAIN, attempts=3)
+    steps = route(options(0, 0, attempts=3), PLAIN)
     assert next(steps) == Step(0)
     assert steps.send(BUSY) == Step(1)
     assert steps.send(BUSY) == Step(1, again=True)
@@ -132,7 +132,7 @@ def test_only_the_last_one_is_asked_again() -> None:
 
 
 def test_one_that_cannot_be_asked_again_in_time_has_failed_with_its_refusal() -> None:
-    steps = route(options(0, 0), PLAIN, attempts=3)
+    steps = route(options(0, 0, attempts=3), PLAIN)
     next(steps)
     steps.send(DOWN)
     refusal = RateLimitError("in an hour")
@@ -190,6 +190,21 @@ async def test_another_is_asked_and_the_answer_says_who_was(script: Script, erro
         usage = gateway.get_usage_summary()
         assert {row.provider for row in usage.models} == {"anthropic", "openai"}
         await assert_idle(gateway)
+
+
+@pytest.mark.parametrize(("first", "last"), [(3, 1), (1, 3)])
+async def test_the_last_one_is_asked_as_often_as_it_says_itself(first: int, last: int) -> None:
+    async with Simulator() as sim:
+        claude = AnthropicProvider("k", base_url=sim.base_url("anthropic"), max_attempts=first)
+        gpt = OpenAIProvider("k", base_url=sim.base_url("openai"), max_attempts=last)
+        sim.play("anthropic", Script(fault=faults.Refuse(status=529)))
+        for _ in range(3):
+            sim.play("openai", Script(fault=faults.Refuse(status=429, retry_after=0.01)))
+        async with AIGateway(claude, gpt) as gateway:
+            with pytest.raises(AllProvidersFailedError):
+                await gateway.chat(MESSAGES)
+            await assert_idle(gateway)
+        assert [one.vendor for one in sim.exchanges] == ["anthropic"] + ["openai"] * last
 
 
 async def test_once_content_has_come_nobody_else_is_asked() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from dataclasses import FrozenInstanceError, replace
+from decimal import Decimal
 
 import pytest
 
@@ -24,6 +27,7 @@ from headrace._clock import replaced
 from headrace._figures import Timing
 from headrace._prices import list_prices
 from headrace.errors import (
+    AllProvidersFailedError,
     BudgetExceededError,
     CallerError,
     ConnectionFailedError,
@@ -31,7 +35,7 @@ from headrace.errors import (
     RateLimitError,
     TruncatedStreamError,
 )
-from headrace.telemetry import Asked, Observer
+from headrace.telemetry import Asked, Observer, Operation
 
 HELLO = [AIMessage("user", "Hello there")]
 ASKED = Asked("chat", "anthropic", "claude-sonnet-4-5", messages=HELLO)
@@ -226,6 +230,39 @@ def test_a_refusal_takes_nothing_and_a_lost_request_an_unknown_amount() -> None:
     assert ledger.summary().total == ModelUsage(failed=1)
     ledger.add(ASKED, None, ConnectionFailedError("gone"))
     assert ledger.summary().total.prompt_tokens == Figure(unknown=1)
+    ledger.add(ASKED, answer(None, "failed", ""), ConnectionFailedError("gone"))
+    assert ledger.summary().total.prompt_tokens == Figure(unknown=2)
+    ledger.add(ASKED, answer(told(11, 1, "partial"), "failed", ""), TruncatedStreamError("cut"))
+    assert ledger.summary().total.prompt_tokens == Figure(11, unknown=2, partial=1), "what was told counts"
+
+
+@pytest.mark.usefixtures("no_lists")
+def test_a_refusal_is_free_where_all_providers_failed() -> None:
+    ledger = Ledger()
+    refusal = AllProvidersFailedError("all", cause=OverloadedError("no room"))
+    ledger.add(ASKED, answer(None, "failed", ""), refusal)
+    assert ledger.summary().total == ModelUsage(failed=1)
+    ledger.add(ASKED, answer(None, "failed", ""), AllProvidersFailedError("all", cause=ConnectionFailedError("gone")))
+    assert ledger.summary().total.prompt_tokens == Figure(unknown=1)
+
+
+@pytest.mark.usefixtures("no_lists")
+def test_tokens_that_were_told_before_an_error_event_count() -> None:
+    ledger = Ledger()
+    ledger.add(ASKED, answer(told(50, 1, "partial"), "failed", ""), OverloadedError("no room"))
+    assert ledger.summary().total.prompt_tokens == Figure(50, partial=1)
+
+
+@pytest.mark.parametrize("operation", ["count_tokens", "list_models"])
+@pytest.mark.usefixtures("no_lists")
+def test_what_is_free_takes_part_in_no_sum(operation: Operation) -> None:
+    ledger = Ledger()
+    ledger.add(ASKED, answer(told(11, 300)))
+    one = ledger.observe(Asked(operation, "anthropic", "claude-sonnet-4-5"))
+    one.sent(0.0, Asked(operation, "anthropic", "claude-sonnet-4-5"))
+    one.ended(None, None)
+    total = ledger.summary().total
+    assert (total.requests, str(total.prompt_tokens), str(total.completion_tokens)) == (1, "11", "300")
 
 
 @pytest.mark.usefixtures("no_lists")
@@ -361,6 +398,30 @@ def test_a_price_function_that_fails_is_logged_and_the_cost_unknown(caplog: pyte
         ledger.add(ASKED, answer(told(11, 300)))
     assert ledger.summary().total.cost == Figure(unknown=1)
     assert "a bad price" in caplog.text
+
+
+@pytest.mark.usefixtures("no_lists")
+def test_a_price_may_be_any_number_of_dollars() -> None:
+    budget = Budget(cost=1)
+    ledger = Ledger(prices=lambda *_: Decimal("0.25"), budget=budget)  # type: ignore[arg-type]  # as untyped code may
+    ledger.add(ASKED, answer(told(11, 300)))
+    total = ledger.summary().total
+    assert (total.cost, total.prompt_tokens.known, budget.spent("USD", now=time.time())) == (
+        Figure(0.25, estimated=1),
+        11,
+        0.25,
+    )
+
+
+@pytest.mark.parametrize("price", [math.nan, math.inf, -1.0, "free"])
+@pytest.mark.usefixtures("no_lists")
+def test_what_is_no_price_is_logged_and_the_cost_unknown(price: float, caplog: pytest.LogCaptureFixture) -> None:
+    budget = Budget(cost=1)
+    ledger = Ledger(prices=lambda *_: price, budget=budget)
+    ledger.add(ASKED, answer(told(11, 300)))
+    total = ledger.summary().total
+    assert (total.cost, total.prompt_tokens.known, budget.spent("USD", now=time.time())) == (Figure(unknown=1), 11, 0.0)
+    assert "could not be told" in caplog.text
 
 
 def test_the_callers_prices_go_over_the_lists() -> None:

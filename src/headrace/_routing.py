@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
-from ._checks import check_number
+from ._checks import check_number, check_type
 from ._types import Attempt
 from .errors import (
     AllProvidersFailedError,
@@ -74,6 +74,12 @@ class FallbackPolicy:
     extra: bool = False
 
     def __post_init__(self) -> None:
+        check_type("rules", self.rules, Mapping, "a mapping of the classes of errors to True or False")
+        given: list[tuple[object, object]] = [*self.rules.items()]
+        for kind, leads_on in given:
+            if not (isinstance(kind, type) and issubclass(kind, Exception)):
+                raise TypeError(f"rules names {kind!r}: it must be the class of an error, such as RateLimitError")
+            check_type(f"rules[{kind.__name__}]", leads_on, bool, "True or False")
         check_number("patience", self.patience, "a number of seconds, 0 or more", least=0, endless=True)
 
     def leads_on(self, error: Exception) -> bool:
@@ -83,11 +89,15 @@ class FallbackPolicy:
 
 
 class Option(NamedTuple):
-    """One who can be asked; `wait` foretells the seconds until its limits would let the request in."""
+    """
+    One who can be asked; `wait` foretells the seconds until its limits would let the request in, `attempts` is how
+    often it is asked at most.
+    """
 
     provider: str
     model: str
     wait: Callable[[], float]
+    attempts: int = 1
 
 
 class Step(NamedTuple):
@@ -115,16 +125,13 @@ def asked_again(first: T, again: T, most: int) -> Generator[T, Exception | None,
     return error
 
 
-def route(
-    options: Sequence[Option], policy: FallbackPolicy, *, attempts: int = 1
-) -> Generator[Step, Exception | None, Exception | None]:
+def route(options: Sequence[Option], policy: FallbackPolicy) -> Generator[Step, Exception | None, Exception | None]:
     """
-    Ask one after the other.
+    Ask one after the other; only the last one that is left is asked again, while it has no room for now.
 
     Args:
         options: who can be asked, the preferred one first.
         policy: what leads on.
-        attempts: how often the last one that is left is asked while it has no room for now.
 
     Returns:
         The error to tell in place of the last one, where several were asked; else None.
@@ -133,7 +140,7 @@ def route(
     while left:
         step = _next(options, left, policy.patience)
         left.remove(step.whom)
-        error = yield from asked_again(step, Step(step.whom, again=True), 1 if left else attempts)
+        error = yield from asked_again(step, Step(step.whom, again=True), 1 if left else options[step.whom].attempts)
         failed.append((options[step.whom], error))
         if not policy.leads_on(error):
             return None

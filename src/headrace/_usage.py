@@ -16,16 +16,18 @@ from typing import Final
 
 from . import _clock
 from ._budget import Budget
+from ._checks import check_number
 from ._figures import Figure, ModelUsage, Timing, UsageSummary
 from ._prices import Prices, list_prices
-from ._types import AIMessage, AIResponse, EmbeddingResponse, TextPart, Usage, UsageSource
-from .errors import CallerError, RefusedError
+from ._types import AIMessage, AIResponse, EmbeddingResponse, State, TextPart, Usage, UsageSource
+from .errors import AllProvidersFailedError, CallerError, RefusedError
 from .telemetry import Answer, Asked, Observation, ending
 
 __all__ = ("Ledger",)
 
 CHARACTERS: Final = 4  # of a token, in English prose; other scripts have fewer, so an estimate is low rather than high
 FRAME: Final = 4  # tokens around each message
+BILLED: Final = frozenset({"chat", "embeddings"})  # counts of tokens and lists of models are not
 PROBE: Final = 1000  # tokens, to ask whether there is a price
 
 _log: Final = logging.getLogger("headrace")
@@ -102,13 +104,18 @@ class Ledger:
             left=int(state in {"cancelled", "closed"}),
             first_chunk=Timing() if first_chunk is None else Timing.of(first_chunk),
         )
-        if state != "failed" or not isinstance(error, RefusedError):
-            row += self._taken(asked, answer)
+        if isinstance(error, AllProvidersFailedError):
+            error = error.cause  # of the last request; those before it were told when they failed
+        # What told tokens was let in: an answer that ended with an error event, batches before a refusal.
+        is_told = isinstance(answer, EmbeddingResponse) or (answer is not None and answer.usage is not None)
+        is_free = state == "failed" and isinstance(error, RefusedError) and not is_told
+        if asked.operation in BILLED and not is_free:
+            row += self._taken(asked, answer, state)
         self._count(asked, row)
 
-    def _taken(self, asked: Asked, answer: Answer) -> ModelUsage:
+    def _taken(self, asked: Asked, answer: Answer, state: State) -> ModelUsage:
         """The tokens of an exchange and their cost, which the budget is told."""
-        usage = _known(asked, answer)
+        usage = _known(asked, answer, state)
         source = usage["source"]
         names = (asked.model,) if answer is None else tuple(dict.fromkeys((answer.model, asked.model)))
         least = _least(usage)
@@ -130,11 +137,14 @@ class Ledger:
             for name in names:
                 try:
                     price = prices(provider, name, usage)
+                    if price is None:
+                        continue
+                    cost = float(price)  # of a Decimal, too
+                    check_number("the price", cost, "US dollars, 0 or more", least=0)
                 except Exception:  # noqa: BLE001  # the caller's function; its failure is not the call's
                     _log.exception("the price of %s/%s could not be told", provider, name)
                     continue
-                if price is not None:
-                    return price
+                return cost
         return None
 
     def _count(self, asked: Asked, row: ModelUsage) -> None:
@@ -173,12 +183,14 @@ class _Exchange:
 # ---------------------------------------------------------------- what is known of an exchange
 
 
-def _known(asked: Asked, answer: Answer) -> Usage:
+def _known(asked: Asked, answer: Answer, state: State) -> Usage:
     """The usage that the vendor told; what it did not tell is estimated from the words that came."""
     if isinstance(answer, EmbeddingResponse):
         usage = _tokens(None, 0, "unknown") if answer.usage is None else answer.usage.copy()
         usage["completion_tokens"] = 0  # vectors are no tokens
         usage["total_tokens"] = usage["prompt_tokens"]
+        if state != "finished" and usage["source"] == "reported":
+            usage["source"] = "partial"  # of the batches that came before it broke
         return usage
     if answer is None:
         return _tokens(None, None, "unknown")
@@ -186,6 +198,8 @@ def _known(asked: Asked, answer: Answer) -> Usage:
         return answer.usage
     words = _estimated(answer)
     if answer.usage is None or answer.usage["source"] == "unknown":
+        if state == "failed":
+            return _tokens(None, None, "unknown")  # lost before any answer: perhaps nobody ever read the prompt
         prompt = None if asked.messages is None else _estimated_prompt(asked.messages)
         return _tokens(prompt, words, "estimated")
     usage = answer.usage.copy()  # cut: what was told at its beginning counts few of the words that came

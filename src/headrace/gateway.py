@@ -122,6 +122,12 @@ class AIGateway:
         on_rate_limit: Hook | None = None,
         recorder: Recorder | None = None,
     ) -> None:
+        if fallback is not None:
+            check_type("fallback", fallback, FallbackPolicy, "a FallbackPolicy, or None: nobody else is asked")
+        if budget is not None:
+            check_type("budget", budget, Budget, "a Budget")
+        if recorder is not None:
+            check_type("recorder", recorder, Recorder, "a Recorder")
         self._providers: dict[str, tuple[int, BaseProvider]] = {}
         self._default: str | None = None
         self._fallback = fallback
@@ -255,7 +261,6 @@ class AIGateway:
     # ---------------------------------------------------------------- the session
 
     async def __aenter__(self) -> Self:
-        global _current  # what get_gateway() gives
         if self._door is not None:
             raise RuntimeError("the gateway is already open: enter it once, use it from many tasks")
         if self._was_open:
@@ -269,7 +274,8 @@ class AIGateway:
             self._let_go()
             await door.__aexit__(type(exc), exc, exc.__traceback__)  # noqa: ASYNC102  # shielded there
             raise
-        self._door, _current = door, self
+        self._door = door
+        _open.append(self)
         if self._on_rate_limit is not None:
             self._unhook = add_hook(self._tell)
         return self
@@ -277,12 +283,10 @@ class AIGateway:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        global _current  # noqa: PLW0603  # as above
         door, self._door = self._door, None
         self._unhook()
-        if _current is self:
-            _current = None
         if door is not None:
+            _open.remove(self)
             self._let_go()
             await door.__aexit__(kind, exc, tb)  # noqa: ASYNC102  # shielded there
 
@@ -325,10 +329,9 @@ class AIGateway:
         given = config or GenerationConfig()
         asked = self._asked(messages, given, provider, model, fallback)
         first, first_config = asked[0]
-        attempts = first.max_attempts if given.max_attempts is None else given.max_attempts
         return ChatStream(
             Plan(
-                route=lambda host: self._route(host, messages, asked, attempts),
+                route=lambda host: self._route(host, messages, asked),
                 host=lambda: self._door,
                 new_host=Door,
                 provider=first.name,
@@ -390,7 +393,7 @@ class AIGateway:
             if not able:
                 raise UnsupportedOptionError("no registered provider has embeddings", option="embed")
             chosen = able[0]
-        self._ledger.check(chosen.name, name or "")
+        self._ledger.check(chosen.name, name or chosen._embedding_model())
         await self._ready(chosen)
         return await chosen.embed(texts, model=name, dimensions=dimensions, task=task)
 
@@ -406,7 +409,8 @@ class AIGateway:
         chosen, name = self._named(provider, model)
         chosen = chosen or self.get_provider()
         await self._ready(chosen)
-        return await chosen.count_tokens(messages, replace(config or GenerationConfig(), model=name))
+        given = config or GenerationConfig()
+        return await chosen.count_tokens(messages, given if name is None else replace(given, model=name))
 
     # ---------------------------------------------------------------- what is known
 
@@ -478,7 +482,8 @@ class AIGateway:
             return asked[:1]
         if fallback is not None:
             asked = asked[:1]
-            for text in fallback:
+            for index, text in enumerate(fallback):
+                check_type(f"fallback[{index}]", text, str, "a text, such as 'openai' or 'openai/gpt-6.1-terra'")
                 other, _, name = text.partition("/")
                 asked.append((self.get_provider(other), replace(config, model=name or None)))
         return asked
@@ -488,7 +493,6 @@ class AIGateway:
         host: Host,
         messages: Sequence[AIMessage],
         asked: Sequence[tuple[BaseProvider, GenerationConfig]],
-        attempts: int,
     ) -> Route:
         """The steps of `_routing.route`, as candidates for the pump that asks in `host`."""
         assert isinstance(host, Door)
@@ -496,19 +500,29 @@ class AIGateway:
             replace(provider._candidate(messages, config), host=host.session_of(provider), ready=host.ready(provider))
             for provider, config in asked
         ]
-        options = [Option(one.provider, one.model, partial(_forecast, one)) for one in candidates]
-        steps = route(options, self._fallback or DEFAULT, attempts=attempts)
+        options = [
+            Option(
+                one.provider,
+                one.model,
+                partial(_forecast, one),
+                provider.max_attempts if config.max_attempts is None else config.max_attempts,
+            )
+            for one, (provider, config) in zip(candidates, asked, strict=True)
+        ]
+        steps = route(options, self._fallback or DEFAULT)
         step = next(steps)
         while True:
             candidate = candidates[step.whom]
-            self._ledger.check(candidate.provider, candidate.model)
+            allowed = partial(self._ledger.check, candidate.provider, candidate.model)
+            allowed()  # and again when its turn has come: others may have spent the budget while it waited
             passed = tuple(
                 Attempt(
                     candidates[index].provider, candidates[index].model, "PassedOver", f"it would wait {seconds:.1f} s"
                 )
                 for index, seconds in step.passed
             )
-            error = yield replace(candidate, passed=passed, again=step.again)
+            need = replace(candidate.need, allowed=allowed)
+            error = yield replace(candidate, need=need, passed=passed, again=step.again)
             try:
                 step = steps.send(error)
             except StopIteration as end:
@@ -547,19 +561,19 @@ class LimitsWatch:
         raise StopAsyncIteration
 
 
-_current: AIGateway | None = None
+_open: Final[list[AIGateway]] = []  # in the order in which they were opened
 
 
 def get_gateway() -> AIGateway:
     """
-    The gateway that is open in this process: the one that was opened last.
+    The gateway that is open in this process: of several the one that was opened last.
 
     Raises:
         RuntimeError: none is open.
     """
-    if _current is None:
+    if not _open:
         raise RuntimeError("no gateway is open: `async with AIGateway(...)` around the program")
-    return _current
+    return _open[-1]
 
 
 def _nothing() -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
+from anyio import CancelScope
 
-from headrace import AIMessage, Deadlines, GenerationConfig, Tool
+from headrace import AIGateway, AIMessage, Budget, Deadlines, Figure, GenerationConfig, Tool
 from headrace.errors import (
     AuthenticationError,
     CallerError,
     ConnectionFailedError,
+    RateLimitError,
     StreamTimeoutError,
     UndecodableEventError,
     UnsupportedOptionError,
 )
 from headrace.providers import BaseProvider, load_provider
-from headrace.simulator import Simulator
+from headrace.simulator import Script, Simulator, faults
+from headrace.telemetry import Event, add_hook
 from headrace.testing import assert_idle
 
 from ..rawserver import Fault, RawServer
@@ -67,6 +71,52 @@ async def test_vectors_have_the_length_that_was_asked_for(vendor: str) -> None:
     async with Simulator() as sim, made(vendor, sim) as provider:
         found = await provider.embed("a", model=MODELS[vendor], dimensions=8)
     assert len(found.vectors[0]) == 8
+
+
+@pytest.mark.parametrize("vendor", EMBEDDERS)
+async def test_batches_that_came_before_a_refusal_are_counted(vendor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = Budget(tokens=1_000_000)
+    async with Simulator() as sim, AIGateway(made(vendor, sim), budget=budget) as gateway:
+        provider = gateway.get_provider(vendor)
+        monkeypatch.setattr(type(provider.embedder), "batch", 1)
+        sim.play(vendor, Script())
+        sim.play(vendor, Script(fault=faults.Refuse(status=429)))
+        with pytest.raises(RateLimitError):
+            await gateway.embed(["one text", "another"], model=f"{vendor}/{MODELS[vendor]}")
+        assert sim.requests == 2
+        alone = await made(vendor, sim).embed("one text", model=MODELS[vendor])
+    total = gateway.get_usage_summary().total
+    assert (total.requests, total.failed) == (2, 1)
+    if alone.usage is None or alone.usage["prompt_tokens"] is None:
+        assert total.prompt_tokens == Figure(unknown=1)
+    else:
+        assert total.prompt_tokens == Figure(alone.usage["prompt_tokens"], partial=1)
+        assert budget.spent("tokens", now=time.time()) == alone.usage["prompt_tokens"]
+
+
+async def test_a_request_that_is_repeated_is_told() -> None:
+    heard: list[Event] = []
+    remove = add_hook(heard.append)
+    async with Simulator() as sim, AIGateway(made("openai", sim, max_attempts=2)) as gateway:
+        sim.play("openai", Script(fault=faults.Refuse(status=429, retry_after=0.01)))
+        await gateway.embed("a", model="openai/text-embedding-3-small")
+        assert sim.requests == 2
+    remove()
+    (event,) = [event for event in heard if event.name == "attempt_failed"]
+    assert (event.provider, event.model, event.data["error"]) == ("openai", "text-embedding-3-small", "RateLimitError")
+    total = gateway.get_usage_summary().total
+    assert (total.requests, total.failed, total.prompt_tokens.unknown) == (2, 1, 0)
+
+
+async def test_in_a_scope_that_is_cancelled_no_request_is_begun() -> None:
+    async with Simulator() as sim, AIGateway(made("openai", sim)) as gateway:
+        with CancelScope() as scope:
+            scope.cancel()
+            await gateway.embed("a", model="openai/text-embedding-3-small")
+        assert scope.cancelled_caught
+        assert gateway.get_usage_summary().models == ()
+        assert sim.requests == 0
+        await assert_idle(gateway)
 
 
 async def test_no_texts_are_no_request() -> None:

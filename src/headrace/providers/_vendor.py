@@ -363,6 +363,7 @@ class VendorProvider(BaseProvider):
             deadlines=deadlines or self.deadlines,
             attempts=self.max_attempts,
             on_sent=None if watched is None else watched.sent,
+            on_failed=None if watched is None else watched.failed,
         )
         return await session.call(call)
 
@@ -434,8 +435,8 @@ class VendorProvider(BaseProvider):
         """See `BaseProvider.embed`. One request for each so many texts as the vendor takes at once, in order."""
         if self.embedder is None:
             return await super().embed(texts, model=model, dimensions=dimensions, task=task, extra=extra)
-        asked = model or models.default_model(self._rules, embeddings=True)
-        if asked is None:
+        asked = model or self._embedding_model()
+        if not asked:
             raise CallerError(f"{self.name}: no embedding model is known here: name one with embed(model=...)")
         given = [texts] if isinstance(texts, str) else list(texts)
         for index, text in enumerate(given):
@@ -443,20 +444,28 @@ class VendorProvider(BaseProvider):
         found: list[tuple[Embedded, Plain]] = []
         size = self.embedder.batch
         with Watched(self._asked("embeddings", asked), self._observers) as watched:
-            for batch in (given[start : start + size] for start in range(0, len(given), size)):
-                encoded = self.embedder.encode(batch, model=asked, dimensions=dimensions, task=task, extra=extra)
-                need = Need(cost=Cost(sum(map(len, batch)) / CHARACTERS), scope=asked)
-                plain = await self._json(encoded, need=need, watched=watched)
-                found.append((self.embedder.decode(plain.body, count=len(batch), request_id=plain.request_id), plain))
-            watched.answer = EmbeddingResponse(
-                tuple(vector for one, _ in found for vector in one.vectors),
-                self.name,
-                next((one.model for one, _ in found if one.model), asked),
-                _summed([one.usage for one, _ in found]),
-                found[-1][1].rate_limit if found else None,
-                tuple(plain.request_id for _, plain in found if plain.request_id),
-            )
-        return watched.answer
+            try:
+                for batch in (given[start : start + size] for start in range(0, len(given), size)):
+                    encoded = self.embedder.encode(batch, model=asked, dimensions=dimensions, task=task, extra=extra)
+                    need = Need(cost=Cost(sum(map(len, batch)) / CHARACTERS), scope=asked)
+                    plain = await self._json(encoded, need=need, watched=watched)
+                    one = self.embedder.decode(plain.body, count=len(batch), request_id=plain.request_id)
+                    found.append((one, plain))
+            finally:
+                answer = EmbeddingResponse(
+                    tuple(vector for one, _ in found for vector in one.vectors),
+                    self.name,
+                    next((one.model for one, _ in found if one.model), asked),
+                    _summed([one.usage for one, _ in found]),
+                    found[-1][1].rate_limit if found else None,
+                    tuple(plain.request_id for _, plain in found if plain.request_id),
+                )
+                if found:  # also of an exchange that failed later: these batches were billed
+                    watched.answer = answer
+        return answer
+
+    def _embedding_model(self) -> str:
+        return models.default_model(self._rules, embeddings=True) or ""
 
     async def count_tokens(self, messages: Sequence[AIMessage], config: GenerationConfig | None = None) -> int:
         """See `BaseProvider.count_tokens`."""

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from .._types import EmbeddingResponse
-from ..telemetry import Asked, Observer, observe
+from ..telemetry import Asked, Event, Observer, emit, observe
 
 __all__ = ("Watched",)
 
@@ -31,6 +31,22 @@ class Watched:
         """A request is handed to the wire, after so many seconds for its turn."""
         if self._observation is not None:
             self._observation.sent(waited, self._asked)
+
+    def failed(self, error: Exception, seconds: float) -> None:
+        """The vendor refused, and is asked again in so many seconds."""
+        asked, kind = self._asked, type(error).__name__
+        whom = f"{asked.provider}/{asked.model}".rstrip("/")
+        emit(
+            Event(
+                "attempt_failed",
+                asked.provider,
+                asked.model,
+                f"{whom} refused {asked.operation} ({kind}); asking it again in {seconds:.1f} s",
+                {"error": kind, "next_provider": asked.provider, "next_model": asked.model, "seconds": seconds},
+            )
+        )
+        if self._observation is not None:
+            self._observation.failed(error)
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         if self._observation is not None:

@@ -375,6 +375,10 @@ class BaseProvider:
         del texts, model, dimensions, task, extra
         raise _not_here(self.name, "embed", "has no embeddings here")
 
+    def _embedding_model(self) -> str:
+        """The usual model of `embed`; "" if none is known."""
+        return ""
+
     async def count_tokens(self, messages: Sequence[AIMessage], config: GenerationConfig | None = None) -> int:
         """
         How many tokens of input `messages` and the tools of `config` are, as the vendor counts them. Costs a request.

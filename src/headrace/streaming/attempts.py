@@ -36,13 +36,15 @@ class Need:
     """
     What a request takes of its pacer, and how long it may wait for that.
 
-    `scope` has limits of its own, such as a model; `max_wait` None is the policy's.
+    `scope` has limits of its own, such as a model; `max_wait` None is the policy's. `allowed` is asked when its turn
+    has come, and raises where nothing may be sent any more.
     """
 
     cost: Cost
     scope: str = ""
     priority: int = 0
     max_wait: float | None = None
+    allowed: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,12 @@ class Place:
         finally:
             waited = current_time() - began
             patience.waited += waited
+        if need.allowed is not None:
+            try:
+                need.allowed()
+            except BaseException:
+                pacer.cancel(ticket)
+                raise
         return cls(pacer, ticket, waited)
 
     def head(self, told: RateLimitInfo | None) -> None:

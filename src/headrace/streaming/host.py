@@ -19,9 +19,10 @@ from anyio import (
     Event,
     create_task_group,
     current_effective_deadline,
+    current_time,
     get_cancelled_exc_class,
 )
-from anyio.lowlevel import current_token
+from anyio.lowlevel import checkpoint_if_cancelled, current_token
 
 from .._recorder import Tape
 from .._types import Deadlines
@@ -106,7 +107,7 @@ class Call(Hosted, Generic[T]):
     One exchange that is no stream, in its place in the pacer; the same again, up to `attempts`, while it is refused.
 
     `work` is given the place, to tell it of the head of the answer; `on_sent` is told of each request, with the seconds
-    that it waited for its place.
+    that it waited for its place, `on_failed` of each that is followed by another, with the seconds until then.
     """
 
     def __init__(
@@ -119,10 +120,11 @@ class Call(Hosted, Generic[T]):
         deadlines: Deadlines,
         attempts: int = 1,
         on_sent: Callable[[float], None] | None = None,
+        on_failed: Callable[[Exception, float], None] | None = None,
     ) -> None:
         super().__init__(label)
         self._work, self._host, self._need, self._deadlines, self._attempts = work, host, need, deadlines, attempts
-        self._caller_deadline, self._on_sent = current_effective_deadline(), on_sent
+        self._caller_deadline, self._on_sent, self._on_failed = current_effective_deadline(), on_sent, on_failed
         self.result: tuple[T] | None = None
         self.error: Exception | None = None
 
@@ -143,6 +145,8 @@ class Call(Hosted, Generic[T]):
                 if not left or not is_busy(exc) or (again_at := patience.again_at(exc, place)) is None:
                     raise
                 refusal, ticket, at = exc, place.ticket, again_at
+                if self._on_failed is not None:
+                    self._on_failed(exc, max(0.0, at - current_time()))
             else:
                 if self.error is None:
                     self.result = (result,)
@@ -279,6 +283,7 @@ class Host:
 
     async def call(self, call: Call[T]) -> T:
         """Make it in a task of the session; its result or exception comes back by value."""
+        await checkpoint_if_cancelled()  # else the request is on its way before the first wait
         self.start(call)
         try:
             await call.done.wait()
