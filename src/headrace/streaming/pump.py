@@ -227,8 +227,7 @@ class Pump(Hosted):
         length = len(self.machine.partial_content)
         return TruncatedStreamError(
             f"{provider or 'stream'}: the stream ended after {length} characters without a finish reason "
-            f"(peer closed {watch.elapsed:.1f} s in). The text so far is in .partial_content; "
-            "the request may be sent again.",
+            f"(peer closed {watch.elapsed:.1f} s in). The request may be sent again.",
             provider=provider,
         )
 
