@@ -126,7 +126,8 @@ class Watch:
         _, kind = min(self._dues())
         seconds = self._span[kind]
         return StreamTimeoutError(
-            f"{provider or 'stream'}: {_WORDS[kind].format(seconds)} (deadline {kind!r}). The request may be sent again.",
+            f"{provider or 'stream'}: {_WORDS[kind].format(seconds)} (deadline {kind!r}). "
+            "The request may be sent again.",
             kind=kind,
             seconds=seconds,
             provider=provider,
