@@ -220,6 +220,8 @@ class BaseProvider:
         if type(self).chat is BaseProvider.chat:
             raise TypeError(f"{type(self).__name__} implements neither _raw_chat_stream() nor chat()")
         answer = await self.chat(messages, config)
+        if not isinstance(answer, AIResponse):
+            raise TypeError(f"{type(self).__name__}.chat() gives {type(answer).__name__}: it must be AIResponse")
         yield AIStreamChunk(
             answer.content,
             usage=answer.usage,
