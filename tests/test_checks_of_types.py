@@ -10,6 +10,7 @@ import pytest
 from headrace import AIGateway, AIMessage, GenerationConfig, Tool
 from headrace.errors import RateLimitError
 from headrace.gateway import FallbackPolicy
+from headrace.limits.policy import RateLimitPolicy
 from headrace.providers.anthropic import AnthropicProvider
 from headrace.providers.openai import OpenAIProvider
 from headrace.simulator import Simulator
@@ -122,3 +123,14 @@ def test_a_provider_is_no_name_to_fall_back_to() -> None:
 def test_one_name_is_no_list_to_fall_back_to() -> None:
     with pytest.raises(TypeError, match=r"^fallback is 'openai': it must be a list, such as \['openai'\]$"):
         AIGateway(OpenAIProvider("key")).chat_stream([HELLO], fallback="openai")
+
+
+def test_limits_of_another_type_are_told_when_they_are_given() -> None:
+    with pytest.raises(TypeError, match=r"limits is \{'requests': 3\}: it must be a RateLimitPolicy, or a pacer"):
+        OpenAIProvider("key", limits={"requests": 3})
+
+
+def test_an_address_is_no_store() -> None:
+    """The call hung."""
+    with pytest.raises(TypeError, match=r"^store is a str: it must be a store"):  # the address may hold a password
+        RateLimitPolicy(store="redis://:pass@localhost")

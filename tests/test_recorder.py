@@ -166,3 +166,26 @@ def test_a_provider_that_nobody_knows_must_be_given() -> None:
     )
     with pytest.raises(ValueError, match=r"'mine', which is no provider of this package: give replay\(provider=...\)"):
         replay(unknown)
+
+
+def test_a_replay_warns_of_no_unencrypted_key(caplog: pytest.LogCaptureFixture) -> None:
+    known = Recording(
+        provider="openai",
+        vendor="openai",
+        model="m",
+        api="chat",
+        kind="stream",
+        request="POST /x",
+        sent_at=0,
+        answered=0,
+        status=200,
+        headers={},
+        frames=(Frame(0, b"x"),),
+    )
+    replay(known)
+    assert caplog.messages == []  # nothing is sent
+
+
+def test_a_path_is_no_recording() -> None:
+    with pytest.raises(TypeError, match=r"recording is 'cut.jsonl': .* see Recording.load\(\)"):
+        replay("cut.jsonl")

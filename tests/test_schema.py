@@ -101,10 +101,24 @@ def test_a_property_may_bear_the_name_of_a_keyword() -> None:
     assert is_strict(schema)
 
 
-@pytest.mark.parametrize("source", [int, list, dict], ids=["int", "list", "dict"])
+class Plain:
+    pass
+
+
+@pytest.mark.parametrize("source", [int, list, dict, Plain], ids=["int", "list", "dict", "class"])
 def test_a_type_without_fields_is_refused(source: type) -> None:
     with pytest.raises(TypeError, match="no type with fields: give a msgspec Struct, a dataclass or a TypedDict"):
         of_type(source, strict=True)
+
+
+def test_a_pydantic_model_is_refused_with_the_way_that_it_goes() -> None:
+    class Model:  # as pydantic's: msgspec knows no fields of it
+        @classmethod
+        def model_json_schema(cls) -> dict[str, object]:
+            return {"type": "object"}
+
+    with pytest.raises(TypeError, match=r"Model is a pydantic model: give its schema, Model\.model_json_schema\(\)"):
+        of_type(Model, strict=True)
 
 
 @pytest.mark.parametrize(

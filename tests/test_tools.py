@@ -123,6 +123,18 @@ async def test_arguments_that_do_not_fit_are_told_to_the_model(arguments: str, w
     assert words in result.text
 
 
+async def test_a_call_of_another_tool_is_refused() -> None:
+    ran: list[str] = []
+
+    def delete(city: str) -> str:
+        ran.append(city)
+        return "gone"
+
+    with pytest.raises(ValueError, match="tool 'delete' cannot run a call of 'weather': choose the tool by"):
+        await Tool.of(delete).run(ToolCall("1", "weather", '{"city": "Rome"}'))
+    assert ran == []
+
+
 async def test_a_tool_without_a_function_cannot_run() -> None:
     with pytest.raises(TypeError, match=r"make it by Tool\.of"):
         await Tool("plain").run(ToolCall("1", "plain", ""))

@@ -412,7 +412,7 @@ class Guard:
     def undecodable(self, cause: Undecodable) -> UndecodableEventError:
         """The typed error for bytes that are not what they should be."""
         return UndecodableEventError(
-            f"{self._provider}: the response cannot be decoded: {cause}. The text so far is in .partial_content.",
+            f"{self._provider}: the response cannot be decoded: {cause}.",
             provider=self._provider,
             status=200,
             request_id=self._request_id,
@@ -421,7 +421,7 @@ class Guard:
     def _cut(self, exc: Exception) -> TruncatedStreamError:
         return TruncatedStreamError(
             f"{self._provider}: the connection was lost {time.monotonic() - self._opened:.1f} s into the response "
-            f"({_named(exc)}). The text so far is in .partial_content; the request may be sent again.",
+            f"({_named(exc)}). The request may be sent again.",
             provider=self._provider,
             request_id=self._request_id,
         )

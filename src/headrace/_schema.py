@@ -28,6 +28,9 @@ _NAMED: Final = frozenset({"properties", "$defs"})  # their keys are names, not 
 _VALUES: Final = frozenset({"enum", "const", "required"})  # these hold values, not schemas
 _NOT_STRICT: Final = frozenset({"default", "discriminator"})  # strict modes refuse these; nothing is lost without them
 _PATH: Final = re.compile(r"`(\$[^`]*)`")
+_NO_FIELDS: Final = (
+    "is no type with fields: give a msgspec Struct, a dataclass or a TypedDict (a list goes into a field of one)"
+)
 _MALFORMED: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
@@ -49,6 +52,13 @@ def of_type(source: type[object], *, strict: bool) -> dict[str, object]:
         schema = msgspec.json.schema(source)
     except TypeError as exc:  # the last line names the type; those before give advice for users of msgspec
         name, why = getattr(source, "__name__", source), str(exc).splitlines()[-1]
+        if hasattr(source, "model_json_schema"):
+            raise TypeError(
+                f"{name} is a pydantic model: give its schema, {name}.model_json_schema(), "
+                "and let pydantic read what comes"
+            ) from exc
+        if repr(source) in why:
+            raise TypeError(f"{name} {_NO_FIELDS}") from exc
         raise TypeError(f"{name}: there is no JSON schema for one of its types: {why}") from exc
     found = schema.pop("$defs", {})
     root = schema.pop("$ref", "").rpartition("/")[2]
@@ -57,10 +67,7 @@ def of_type(source: type[object], *, strict: bool) -> dict[str, object]:
         if not any(one == f"#/$defs/{root}" for one in _references([found, schema])):
             del found[root]
     if schema.get("type") != "object" or "properties" not in schema:
-        raise TypeError(
-            f"{getattr(source, '__name__', source)} is no type with fields: "
-            "give a msgspec Struct, a dataclass or a TypedDict (a list goes into a field of one)"
-        )
+        raise TypeError(f"{getattr(source, '__name__', source)} {_NO_FIELDS}")
     for one in (schema, *found.values()):
         if "description" in one:  # a docstring, indented as it stands
             one["description"] = inspect.cleandoc(one["description"])

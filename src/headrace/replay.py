@@ -22,7 +22,7 @@ from .streaming.stream import ChatStream
 __all__ = ("replay",)
 
 NO_HURRY: Final = Deadlines(first_chunk=math.inf, next_chunk=math.inf, idle=math.inf)
-NOWHERE: Final = "http://replay.invalid"  # RFC 2606: no such host will ever be
+NOWHERE: Final = "https://replay.invalid"  # RFC 2606: no such host will ever be; by https, else there is a warning
 
 
 def replay(recording: Recording, *, speed: float = 0.0, provider: type[VendorProvider] | None = None) -> ChatStream:
@@ -38,8 +38,11 @@ def replay(recording: Recording, *, speed: float = 0.0, provider: type[VendorPro
         provider: whose format it is, where that is not one of this package's own.
 
     Raises:
+        TypeError: it is no recording.
         ValueError: it is not of a conversation, or of a provider that is not known here.
     """
+    if not isinstance(recording, Recording):
+        raise TypeError(f"recording is {recording!r}: it must be a Recording: see Recording.load()")
     check_number("speed", speed, "a number, 0 or more", least=0)
     if recording.kind == "call":
         raise ValueError(f"the recording is of {recording.request!r}, which is no conversation: see its frames")

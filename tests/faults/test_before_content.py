@@ -177,6 +177,7 @@ async def assert_fails(sim: Simulator, provider: BaseProvider, row: Row) -> Prov
     assert (error.provider, error.retryable) == (vendor, of(row.retryable, vendor))
     assert error.retry_after == of(row.retry_after, vendor)
     assert str(error).startswith(f"{vendor}: ")
+    assert "partial_content" not in str(error)  # there is none
     if isinstance(error, StreamTimeoutError):
         assert error.kind == row.late
     (exchange,) = sim.exchanges

@@ -64,7 +64,7 @@ async def test_rule_09_a_cancellation_is_no_marker_and_ends_the_stream(
         else:
             assert stream.state == "cancelled"
             stream.raise_for_interruption()
-            with pytest.raises(ClosedResourceError):
+            with pytest.raises(ClosedResourceError, match="was cancelled"):
                 await anext(stream)
 
 

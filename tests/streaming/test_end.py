@@ -152,7 +152,7 @@ async def test_rule_05_a_stream_left_early_raises_for_ever(server: RawServer, ma
             await anext(stream)
         await stream.aclose()
         for _ in range(2):
-            with pytest.raises(ClosedResourceError):
+            with pytest.raises(ClosedResourceError, match="was left"):
                 await anext(stream)
         with pytest.raises(ClosedResourceError):
             await stream.collect()

@@ -57,6 +57,39 @@ async def test_a_provider_with_neither_says_so() -> None:
             await provider.chat_stream(MESSAGES).collect()
 
 
+class Words(BaseProvider):
+    name = "mine"
+
+    async def _raw_chat_stream(self, messages, config=None):
+        yield "a word"
+
+
+class NotAsync(BaseProvider):
+    name = "mine"
+
+    def _raw_chat_stream(self, messages, config=None):
+        yield AIStreamChunk("a word")
+
+
+class ChatsWords(BaseProvider):
+    async def chat(self, messages, config=None):
+        return "a word"
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (Words, r"^mine: _raw_chat_stream\(\) gives str: it must be an `async def` that yields AIStreamChunk$"),
+        (NotAsync, r"^mine: _raw_chat_stream\(\) gives generator: "),
+        (ChatsWords, r"^ChatsWords.chat\(\) gives str: it must be AIResponse$"),
+    ],
+)
+async def test_a_provider_that_gives_something_else_is_told_what(made: type[BaseProvider], told: str) -> None:
+    async with session(made()) as provider:
+        with pytest.raises(TypeError, match=told):
+            await provider.chat_stream(MESSAGES).collect()
+
+
 async def test_a_generator_that_raises_is_cut_after_content_and_failed_before() -> None:
     async with session(Scripted(A, KeyError("theirs"))) as provider:
         stream = provider.chat_stream(MESSAGES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import sys
 import warnings
@@ -137,3 +138,42 @@ def test_a_session_is_of_the_loop_that_opened_it(backend: Literal["asyncio", "tr
             await provider.chat(MESSAGES)
 
     anyio.run(main, backend=backend)
+
+
+@pytest.mark.parametrize(
+    ("backend", "entered_by"), [("asyncio", "this"), ("trio", "this"), ("asyncio", "one that ended")]
+)
+def test_rule_01_a_session_left_in_another_task_is_closed_and_says_so(
+    entered_by: str, backend: Literal["asyncio", "trio"]
+) -> None:
+    """As a fixture of pytest-asyncio does it. anyio told of a cancel scope, and trio of an internal error."""
+    told: list[str] = []
+
+    async def main() -> None:
+        async with Simulator() as sim:
+            provider = OpenAIProvider("k", base_url=sim.base_url("openai"))
+
+            async def leave() -> None:
+                try:
+                    await provider.__aexit__(None, None, None)
+                except RuntimeError as exc:
+                    told.append(str(exc))
+
+            if entered_by == "this":
+                await provider.__aenter__()
+            else:
+                await asyncio.create_task(provider.__aenter__())
+            stream = provider.chat_stream(MESSAGES)
+            await anext(stream)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(leave)
+            await sim.wait_all_closed()
+            [*_, last] = [chunk async for chunk in stream]
+            assert last.error is not None
+            told.append(last.error["type"])
+
+    with contextlib.suppress(RuntimeError):  # trio: the task ends within its nursery
+        anyio.run(main, backend=backend)
+    why, error = told
+    assert why.startswith("openai: its `async with` was left in another task than it was entered in.")
+    assert error == "SessionClosedError"

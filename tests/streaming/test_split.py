@@ -81,7 +81,7 @@ async def test_one_that_goes_holds_up_nobody(how: str) -> None:
             if how == "aclose":
                 await parts[0].aclose()
                 assert parts[0].state == "closed"
-                with pytest.raises(ClosedResourceError):
+                with pytest.raises(ClosedResourceError, match="was left"):
                     await anext(parts[0])
             elif how == "block":
                 async with parts[0]:

@@ -96,7 +96,10 @@ class Tool:
 
         Raises:
             TypeError: there is no function, or its result has no JSON form.
+            ValueError: the call is of another tool.
         """
+        if call.name != self.name:
+            raise ValueError(f"tool {self.name!r} cannot run a call of {call.name!r}: choose the tool by call.name")
         if self.function is None:
             raise TypeError(f"tool {self.name!r} has no function to run: make it by Tool.of(function)")
         try:

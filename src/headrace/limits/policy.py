@@ -54,5 +54,9 @@ class RateLimitPolicy:
             check_number(f"the limit of {name}", limit, "a number above 0", above=0)
             if not any(name.startswith(known) for known in MEASURES):
                 raise ValueError(f"there is no limit called {name!r}: use one of {', '.join(MEASURES)}")
+        if self.store is not None and not hasattr(self.store, "swap"):
+            raise TypeError(
+                f"store is a {type(self.store).__name__}: it must be a store, such as RedisStore('redis://...')"
+            )
         if self.on_store_failure not in {"local", "raise"}:
             raise ValueError(f"on_store_failure is {self.on_store_failure!r}: use 'local' or 'raise'")

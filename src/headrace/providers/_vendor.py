@@ -497,8 +497,7 @@ class VendorProvider(BaseProvider):
 
     def _cut_inside_event(self, exc: ProviderError) -> TruncatedStreamError:
         return TruncatedStreamError(
-            f"{self.name}: the stream ended inside an event. The text so far is in .partial_content; "
-            "the request may be sent again.",
+            f"{self.name}: the stream ended inside an event. The request may be sent again.",
             provider=self.name,
             request_id=exc.request_id,
         )

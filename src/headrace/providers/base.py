@@ -135,6 +135,8 @@ class BaseProvider:
         check_type("name", self.name, str, "a text")
         check_type("model", self.model, str, "a text")
         check_type("deadlines", self.deadlines, Deadlines, "a Deadlines, such as Deadlines(total=60)")
+        if not (isinstance(self.limits, RateLimitPolicy) or hasattr(self.limits, "take")):
+            raise TypeError(f"limits is {self.limits!r}: it must be a RateLimitPolicy, or a pacer")
         check_type("marker", self.marker, str, "a text")
         check_type("strict_options", self.strict_options, bool, "True or False")
         check_type("recorder", self.recorder, (Recorder, NoneType), "a Recorder")
@@ -220,6 +222,8 @@ class BaseProvider:
         if type(self).chat is BaseProvider.chat:
             raise TypeError(f"{type(self).__name__} implements neither _raw_chat_stream() nor chat()")
         answer = await self.chat(messages, config)
+        if not isinstance(answer, AIResponse):
+            raise TypeError(f"{type(self).__name__}.chat() gives {type(answer).__name__}: it must be AIResponse")
         yield AIStreamChunk(
             answer.content,
             usage=answer.usage,

@@ -127,7 +127,7 @@ class Watch:
         seconds = self._span[kind]
         return StreamTimeoutError(
             f"{provider or 'stream'}: {_WORDS[kind].format(seconds)} (deadline {kind!r}). "
-            "The text so far is in .partial_content; the request may be sent again.",
+            "The request may be sent again.",
             kind=kind,
             seconds=seconds,
             provider=provider,

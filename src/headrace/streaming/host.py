@@ -21,6 +21,7 @@ from anyio import (
     current_effective_deadline,
     current_time,
     get_cancelled_exc_class,
+    get_current_task,
 )
 from anyio.lowlevel import checkpoint_if_cancelled, current_token
 
@@ -203,7 +204,7 @@ class Host:
         self.is_open = False
 
     async def __aenter__(self) -> Self:
-        self._tasks = create_task_group()
+        self._tasks, self._task_id = create_task_group(), get_current_task().id
         await self._tasks.__aenter__()
         self._open()
         return self
@@ -239,27 +240,37 @@ class Host:
                     provider=self.name,
                 )
             )
-        self._tasks.start_soon(self._close, tasks, keepers)
+        closed = Event()
+        self._tasks.start_soon(self._close, tasks, keepers, closed)
+        if get_current_task().id != self._task_id:  # trio would fail by an internal error
+            with CancelScope(shield=True):
+                await closed.wait()
+            raise elsewhere(self.name)
         try:
             # Ours end soon; a cancellation must not replace the body's exception.
             self._tasks.cancel_scope.shield = True
             await self._tasks.__aexit__(None, None, None)  # noqa: ASYNC102  # shielded by the line above
+        except RuntimeError as error:  # asyncio, where a task that has ended has given its id to this one
+            raise elsewhere(self.name) from error
         except BaseExceptionGroup as group:  # a KeyboardInterrupt or SystemExit that struck a hosted task
             if len(group.exceptions) > 1:
                 raise
             raise group.exceptions[0] from None  # noqa: ASYNC123  # its traceback is kept, the group is only ours
 
-    async def _close(self, tasks: tuple[Hosted, ...], keepers: tuple[Keeper, ...]) -> None:
+    async def _close(self, tasks: tuple[Hosted, ...], keepers: tuple[Keeper, ...], closed: Event) -> None:
         """The last task of the group: here too, a native cancellation of the caller must not reach the HTTP stack."""
-        with CancelScope(shield=True):
-            for task in tasks:
-                await task.done.wait()
-            for keeper in keepers:
-                keeper.scope.cancel()
-            for keeper in keepers:
-                await keeper.done.wait()
-            for session in (*self.bound, self):
-                await session.aclose_resources()
+        try:
+            with CancelScope(shield=True):
+                for task in tasks:
+                    await task.done.wait()
+                for keeper in keepers:
+                    keeper.scope.cancel()
+                for keeper in keepers:
+                    await keeper.done.wait()
+                for session in (*self.bound, self):
+                    await session.aclose_resources()
+        finally:
+            closed.set()
 
     async def aclose_resources(self) -> None:
         """Close what outlives the tasks. For subclasses; must be bounded."""
@@ -307,3 +318,12 @@ def struck(provider: str) -> SessionClosedError:
 def not_open() -> RuntimeError:
     """The error for use outside of a block; it names the block."""
     return RuntimeError("the provider is not open: missing `async with provider:` (or `async with stream:`)")
+
+
+def elsewhere(name: str) -> RuntimeError:
+    """The error of a session that another task leaves than entered it. All but the task group is closed by then."""
+    return RuntimeError(
+        f"{name or 'session'}: its `async with` was left in another task than it was entered in. All is closed; but it "
+        "holds a task group, so enter and leave it in one task. Fixtures of pytest-asyncio and async generators that "
+        "are dropped do not."
+    )

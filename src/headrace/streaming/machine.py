@@ -56,7 +56,7 @@ from ..errors import (
 from .assembly import Turn, tool_calls
 from .retold import Retold
 
-__all__ = ("MARKER", "Due", "StreamMachine", "marker_chunk")
+__all__ = ("MARKER", "Due", "StreamMachine", "gone", "marker_chunk")
 
 MARKER: Final = "\n\n[Response interrupted]"
 Due = Literal["first_chunk", "next_chunk", "tail"]
@@ -369,7 +369,7 @@ class StreamMachine:
             Exception: the typed error of a stream that failed before its first content, for ever.
         """
         if self._left is not None:
-            raise ClosedResourceError
+            raise gone(self._left)
         if self.pending:
             return self.pending.popleft()
         assert self.ended, "take() before there was anything to take"
@@ -477,6 +477,12 @@ class StreamMachine:
         """The one that goes on, or was the last."""
         kind, message = (None, None) if self.error is None else (type(self.error).__name__, str(self.error))
         return Attempt(self._provider, self._meta.model or self._model, kind, message, self.answered)
+
+
+def gone(how: Literal["cancelled", "closed"]) -> ClosedResourceError:
+    """The error of a read after the leaving. Who bounds a read by a timeout, and reads on, meets the first."""
+    what = "cancelled, by you or by a timeout" if how == "cancelled" else "left"
+    return ClosedResourceError(f"the stream was {what}: nothing more comes. What came is in .response.")
 
 
 def _joined(pieces: list[str]) -> str:

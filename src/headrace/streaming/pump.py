@@ -199,9 +199,13 @@ class Pump(Hosted):
         machine, ring, pending, observation = self.machine, self.news.ring, self.machine.pending, self.observation
         # Any async iterator will do; a generator is closed here, in the task that ran it.
         raw = cast("AsyncGenerator[AIStreamChunk, None]", candidate.open())
+        if not hasattr(raw, "__aiter__"):
+            raise _no_chunk(candidate.provider, raw)
         async with aclosing(raw if hasattr(raw, "aclose") else _Closeable(raw)) as chunks:
             async for chunk in chunks:
                 if not place.is_answered:
+                    if not isinstance(chunk, AIStreamChunk):  # of each attempt the first: looking at all would cost
+                        raise _no_chunk(candidate.provider, chunk)
                     place.head(chunk.rate_limit)
                     machine.answered = True
                     if not watch.is_sent:
@@ -227,8 +231,7 @@ class Pump(Hosted):
         length = len(self.machine.partial_content)
         return TruncatedStreamError(
             f"{provider or 'stream'}: the stream ended after {length} characters without a finish reason "
-            f"(peer closed {watch.elapsed:.1f} s in). The text so far is in .partial_content; "
-            "the request may be sent again.",
+            f"(peer closed {watch.elapsed:.1f} s in). The request may be sent again.",
             provider=provider,
         )
 
@@ -299,3 +302,8 @@ class _Closeable:
 
     async def aclose(self) -> None:
         """Nothing to do."""
+
+
+def _no_chunk(provider: str, given: object) -> TypeError:
+    what = f"{provider or 'provider'}: _raw_chat_stream() gives {type(given).__name__}"
+    return TypeError(f"{what}: it must be an `async def` that yields AIStreamChunk")

@@ -13,11 +13,12 @@ from collections import deque
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from anyio import BusyResourceError, ClosedResourceError, Event, get_cancelled_exc_class
+from anyio import BusyResourceError, Event, get_cancelled_exc_class
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from .._types import AIResponse, AIStreamChunk, State
 from ..errors import StreamInterruptedError
+from .machine import gone
 
 if TYPE_CHECKING:
     from .stream import ChatStream
@@ -180,7 +181,7 @@ class StreamPart:
         finally:
             self._busy = False
         if lane.left is not None and not self._told:
-            raise ClosedResourceError
+            raise gone(lane.left)
         if not lane.chunks:
             return split.source._machine.take()  # raises, as it did when it was taken for all
         chunk = lane.chunks.popleft()

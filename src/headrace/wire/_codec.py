@@ -241,7 +241,7 @@ def undecodable(provider: str, data: str, cause: Exception, *, request_id: str |
     why = one_line(str(cause))[:200]  # it may quote the event
     error = UndecodableEventError(
         f"{provider}: an event cannot be decoded ({why}): {data[:80]!r}{'...' if len(data) > 80 else ''}. "
-        "The text so far is in .partial_content; the request may be sent again.",
+        "The request may be sent again.",
         provider=provider,
         status=200,
         request_id=request_id,
