@@ -144,7 +144,7 @@ async def test_rules_09_and_13_hold_for_a_cancellation_at_every_suspension(
                     assert (await provider.chat_stream(MESSAGES).collect()).content == WORDS
         if not striker.reached:
             break
-    assert at > 3, "a stream has more suspensions than that"
+    assert at > 1, "a stream has more suspensions than that, even where all comes in one read"
     assert current_effective_deadline() == float("inf")
 
 
