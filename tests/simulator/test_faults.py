@@ -397,6 +397,28 @@ async def test_a_fault_that_does_not_exist_is_a_400_that_lists_those_that_do(val
         assert words in json.loads(answer.body)["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "refuse; status=204",
+        "refuse; status=1000",
+        "refuse; retry_after=nan",
+        "redirect; status=99",
+        "pings; interval=-1",
+        "late-first; seconds=nan",
+        "stall; after_events=-1",
+        "huge-event; size=-1",
+    ],
+)
+async def test_a_figure_that_cannot_be_played_is_a_400_and_the_server_goes_on(value: str) -> None:
+    name, words = value.split("; ")[1].split("=")
+    async with Simulator() as sim:
+        answer = await fetch(sim, "openai", fault=value)
+        assert answer.status == 400
+        assert f"{name} is {words}" in json.loads(answer.body)["error"]["message"]
+        assert (await fetch(sim, "openai")).status == 200
+
+
 def test_every_name_of_the_table_can_be_asked_for() -> None:
     for name, cls in faults.FAULTS.items():
         assert faults.parse(name) == [cls()]
