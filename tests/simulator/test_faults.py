@@ -306,6 +306,39 @@ async def test_truncated_gzip_ends_inside_an_event_and_http_calls_it_whole() -> 
         assert sim.exchanges[0].text_sent == "One"
 
 
+@pytest.mark.parametrize(
+    ("fault", "needle"),
+    [
+        ("lone-surrogate", rb"four\ud83d"),
+        ("huge-event; size=5000", b"four" + b"x" * 5000),
+        ("error-event", b"error"),
+        ("error-event; kind=rate_limit", b"error"),
+    ],
+)
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_a_bad_event_is_in_a_plain_answer_too(vendor: str, fault: str, needle: bytes) -> None:
+    async with Simulator() as sim:
+        sim.play(vendor, SCRIPT)
+        answer = await fetch(sim, vendor, stream=False, fault=fault)
+        assert (answer.status, answer.end) == (200, "complete")
+        assert needle in answer.body
+        assert ("error" in json.loads(answer.body)) == fault.startswith("error-event")
+        assert sim.exchanges[0].text_before_fault == ""
+
+
+@pytest.mark.parametrize("after", [0, 3, 1000])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_bad_gzip_is_bad_wherever_it_strikes(after: int, stream: bool) -> None:
+    async with Simulator() as sim:
+        sim.play("openai", SCRIPT, SCRIPT)
+        cut = await fetch(sim, "openai", stream=stream, fault=f"truncated-gzip; after_events={after}")
+        bomb = await fetch(sim, "openai", stream=stream, fault=f"gzip-bomb; size=100000; after_events={after}")
+    packed = zlib.decompressobj(wbits=31)
+    packed.decompress(cut.body)
+    assert (cut.end, packed.eof) == ("complete", False)
+    assert b"0" * 100_000 in zlib.decompress(bomb.body, wbits=31)
+
+
 async def test_a_gzip_bomb_is_small_on_the_wire() -> None:
     async with Simulator() as sim:
         answer = await fetch(sim, "openai", fault="gzip-bomb; after_events=1; size=8000000")

@@ -8,8 +8,9 @@ Given by `Script(fault=CutFin(after_events=3))`, or by any client for one reques
 
 Values only: what a fault does to an answer stands in `disrupt.py`. A position is counted in events (`after_events`,
 every event counts, comments do not), in content events (`after_pieces`), or, for the cuts, in bytes of the body
-(`at_byte`). In a plain JSON answer, which has no events, the first two mean the middle of the body. A position behind
-the last event is the end of the answer, finish included: Gemini's last words share an event with its finish. A header's
+(`at_byte`). In a plain JSON answer, which has no events, the first two mean the middle of the body; an error event is
+the whole of it there, with the status of a good one, and what is about the finish does nothing. A position behind the
+last event is the end of the answer, finish included: Gemini's last words share an event with its finish. A header's
 fault or framing replaces that of the queued script.
 """
 
