@@ -22,7 +22,7 @@ from .streaming.stream import ChatStream
 __all__ = ("replay",)
 
 NO_HURRY: Final = Deadlines(first_chunk=math.inf, next_chunk=math.inf, idle=math.inf)
-NOWHERE: Final = "http://replay.invalid"  # RFC 2606: no such host will ever be
+NOWHERE: Final = "https://replay.invalid"  # RFC 2606: no such host will ever be
 
 
 def replay(recording: Recording, *, speed: float = 0.0, provider: type[VendorProvider] | None = None) -> ChatStream:
