@@ -421,6 +421,7 @@ async def test_a_refusals_body_may_stall() -> None:
         ("cut-fin; after=3", "fault 'cut-fin' has no parameter 'after'; it has: after_events, after_pieces, at_byte"),
         ("cut-fin; after_events=many", "fault 'cut-fin': "),
         ("clean-end; drop=all", "fault 'clean-end': "),
+        ("cut-fin, stall", "x-headrace-fault: more than one fault: an answer breaks once"),
     ],
 )
 async def test_a_fault_that_does_not_exist_is_a_400_that_lists_those_that_do(value: str, words: str) -> None:

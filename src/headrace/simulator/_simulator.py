@@ -212,6 +212,8 @@ class Simulator:
             return json_answer(made, vendor, self._told(vendor, now), now)
         try:
             given = faults.parse(request.headers.get(FAULT_HEADER, ""))
+            if sum(isinstance(one, faults.Fault) for one in given) > 1:
+                raise ValueError("more than one fault: an answer breaks once")
         except ValueError as exc:
             return refuse(Refusal(400, message=f"{FAULT_HEADER}: {exc}"))
         buckets = self._buckets_of(vendor, now)
