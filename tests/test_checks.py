@@ -17,6 +17,7 @@ from headrace.errors import ConcurrencyLimitError, ProviderError, RateLimitError
 from headrace.limits.pacer import Pacer
 from headrace.limits.policy import RateLimitPolicy
 from headrace.providers.anthropic import AnthropicProvider
+from headrace.providers.base import BaseProvider
 from headrace.providers.compatible import CompatibleProvider
 from headrace.providers.gemini import GeminiProvider
 from headrace.providers.grok import GrokProvider
@@ -64,6 +65,34 @@ async def test_a_provider_of_a_format_of_its_own_passes_behind_a_translation() -
             whole = await brook("k", base_url=sim.base_url("ollama"), http_client=client).generate("hi")
     assert (whole.finish_reason, whole.raw_finish_reason, whole.usage["source"]) == ("stop", None, "reported")
     assert whole.usage["total_tokens"] == sum(whole.usage["raw"]["counts"]) > 0
+
+
+class PlainMill(BaseProvider):
+    """One whose server has no streams."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(name="plain", model="stone-1")
+        self._url = f"{base_url}/chat/completions"
+
+    async def chat(self, messages, config: GenerationConfig | None = None) -> AIResponse:
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            async with httpx.AsyncClient(headers={"authorization": "Bearer k"}) as client:
+                answer = await client.post(self._url, json={"model": "stone-1", "messages": turns})
+        except httpx.HTTPError as exc:
+            raise ProviderError("plain: the connection broke") from exc
+        if answer.status_code == 429:
+            raise RateLimitError("plain: too much")
+        try:
+            (choice,) = answer.json()["choices"]
+        except (ValueError, KeyError) as exc:
+            raise UndecodableEventError("plain: this is no answer") from exc
+        return AIResponse(choice["message"]["content"], "plain", "stone-1", finish_reason=choice["finish_reason"])
+
+
+async def test_a_right_provider_without_streams_passes() -> None:
+    async with nothing_left():
+        await check_provider(PlainMill)
 
 
 async def test_a_vendor_that_is_not_there_is_told() -> None:

@@ -72,6 +72,15 @@ async def test_a_recording_plays_back_into_the_same_chunks(
     assert (again.state, again.partial_content) == (stream.state, stream.partial_content)
 
 
+async def test_a_replay_sends_nothing_and_warns_of_nothing(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    recorder = Recorder()
+    await OpenAIProvider(KEY, base_url=sim.base_url("openai"), recorder=recorder).generate("hi")
+    async with replay(recorder.recordings[0]) as stream:
+        await stream.collect()
+    assert caplog.messages == []
+    assert sim.requests == 1
+
+
 @pytest.mark.parametrize("vendor", PROVIDERS)
 async def test_a_plain_answer_is_recorded_as_well(sim: Simulator, vendor: str) -> None:
     recorder = Recorder()

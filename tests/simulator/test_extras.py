@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 
 import pytest
 
@@ -254,3 +255,13 @@ async def test_rarer_statuses(vendor: str, status: int) -> None:
         answer = await fetch(sim, vendor, fault=f"refuse; status={status}")
     assert (answer.status, answer.headers["content-type"]) == (status, "application/json")
     assert told(answer.body)
+
+
+@pytest.mark.parametrize("vendor", ["openai", "anthropic", "grok"])
+async def test_arguments_that_end_too_early_are_sent_as_they_stand(vendor: str) -> None:
+    async with Simulator() as sim:
+        sim.play(vendor, Script(tool_calls=(("weigh", '{"sacks": '),), finish="length"))
+        answer = await fetch(sim, vendor)
+    assert answer.status == 200
+    told = re.findall(r'"(?:arguments|partial_json)":("(?:[^"\\]|\\.)*")', answer.body.decode())
+    assert "".join(map(json.loads, told)) == '{"sacks": '

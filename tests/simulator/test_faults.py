@@ -306,6 +306,39 @@ async def test_truncated_gzip_ends_inside_an_event_and_http_calls_it_whole() -> 
         assert sim.exchanges[0].text_sent == "One"
 
 
+@pytest.mark.parametrize(
+    ("fault", "needle"),
+    [
+        ("lone-surrogate", rb"four\ud83d"),
+        ("huge-event; size=5000", b"four" + b"x" * 5000),
+        ("error-event", b"error"),
+        ("error-event; kind=rate_limit", b"error"),
+    ],
+)
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_a_bad_event_is_in_a_plain_answer_too(vendor: str, fault: str, needle: bytes) -> None:
+    async with Simulator() as sim:
+        sim.play(vendor, SCRIPT)
+        answer = await fetch(sim, vendor, stream=False, fault=fault)
+        assert (answer.status, answer.end) == (200, "complete")
+        assert needle in answer.body
+        assert ("error" in json.loads(answer.body)) == fault.startswith("error-event")
+        assert sim.exchanges[0].text_before_fault == ""
+
+
+@pytest.mark.parametrize("after", [0, 3, 1000])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_bad_gzip_is_bad_wherever_it_strikes(after: int, stream: bool) -> None:
+    async with Simulator() as sim:
+        sim.play("openai", SCRIPT, SCRIPT)
+        cut = await fetch(sim, "openai", stream=stream, fault=f"truncated-gzip; after_events={after}")
+        bomb = await fetch(sim, "openai", stream=stream, fault=f"gzip-bomb; size=100000; after_events={after}")
+    packed = zlib.decompressobj(wbits=31)
+    packed.decompress(cut.body)
+    assert (cut.end, packed.eof) == ("complete", False)
+    assert b"0" * 100_000 in zlib.decompress(bomb.body, wbits=31)
+
+
 async def test_a_gzip_bomb_is_small_on_the_wire() -> None:
     async with Simulator() as sim:
         answer = await fetch(sim, "openai", fault="gzip-bomb; after_events=1; size=8000000")
@@ -388,6 +421,7 @@ async def test_a_refusals_body_may_stall() -> None:
         ("cut-fin; after=3", "fault 'cut-fin' has no parameter 'after'; it has: after_events, after_pieces, at_byte"),
         ("cut-fin; after_events=many", "fault 'cut-fin': "),
         ("clean-end; drop=all", "fault 'clean-end': "),
+        ("cut-fin, stall", "x-headrace-fault: more than one fault: an answer breaks once"),
     ],
 )
 async def test_a_fault_that_does_not_exist_is_a_400_that_lists_those_that_do(value: str, words: str) -> None:
@@ -395,6 +429,28 @@ async def test_a_fault_that_does_not_exist_is_a_400_that_lists_those_that_do(val
         answer = await fetch(sim, "openai", fault=value)
         assert answer.status == 400
         assert words in json.loads(answer.body)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "refuse; status=204",
+        "refuse; status=1000",
+        "refuse; retry_after=nan",
+        "redirect; status=99",
+        "pings; interval=-1",
+        "late-first; seconds=nan",
+        "stall; after_events=-1",
+        "huge-event; size=-1",
+    ],
+)
+async def test_a_figure_that_cannot_be_played_is_a_400_and_the_server_goes_on(value: str) -> None:
+    name, words = value.split("; ")[1].split("=")
+    async with Simulator() as sim:
+        answer = await fetch(sim, "openai", fault=value)
+        assert answer.status == 400
+        assert f"{name} is {words}" in json.loads(answer.body)["error"]["message"]
+        assert (await fetch(sim, "openai")).status == 200
 
 
 def test_every_name_of_the_table_can_be_asked_for() -> None:

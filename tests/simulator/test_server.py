@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import anyio
@@ -274,6 +275,40 @@ async def test_on_exchange_is_told_of_every_ending() -> None:
         "/openai/v1/chat/completions cut",
         "/openai/v1/nowhere complete",
     ]
+
+
+ODD = {
+    "half-pair": ("openai", {"model": "\ud83d", "messages": [{}]}),
+    "half-pair-of-a-prompt": ("openai", {"model": "m", "input": "\ud83d"}),
+    "nan": ("openai", {"model": "m", "messages": [{}], "temperature": float("nan")}),
+    "id-that-is-a-list": ("openai", {"model": "m", "messages": [{"role": "tool", "tool_call_id": []}]}),
+    "bool-for-a-number": ("openai", {"model": "m", "input": "a", "dimensions": True}),
+    "choice-that-is-a-list": (
+        "anthropic",
+        {"model": "m", "max_tokens": 9, "messages": [{"role": "user"}], "tool_choice": {"type": []}},
+    ),
+    "schema-without-end": (
+        "gemini",
+        {"contents": [{"parts": [{"text": "a"}]}], "generationConfig": {"responseSchema": {"anyOf": [{"$ref": "#"}]}}},
+    ),
+    "number-too-large": ("ollama", {"model": "m", "input": "a", "dimensions": 10**30}),
+}
+
+
+@pytest.mark.parametrize(("vendor", "body"), ODD.values(), ids=ODD)
+async def test_an_odd_request_is_refused_and_the_server_goes_on(vendor: str, body: dict[str, object]) -> None:
+    path = {"openai": "/embeddings", "ollama": "/api/embed"}.get(vendor) if "input" in body else None
+    async with Simulator() as sim:
+        assert (await fetch(sim, vendor, path=path, body=json.dumps(body).encode())).status == 400
+        assert (await fetch(sim, vendor)).status == 200
+
+
+async def test_an_address_that_is_none_leads_nowhere() -> None:
+    async with Simulator() as sim:
+        client = await connect(sim)
+        async with client.socket:
+            await client.send("GET //[ HTTP/1.1\nhost: s\n\n")
+            assert (await client.read()).status == 404
 
 
 async def test_the_key_is_not_in_the_repr() -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, cycle
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import parse_qsl, urlsplit
+from typing import TYPE_CHECKING, Final, NoReturn, Self
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import anyio
 
@@ -40,6 +41,7 @@ __all__ = ("FAULT_HEADER", "Simulator")
 
 FAULT_HEADER: Final = "x-headrace-fault"
 BODY_LIMIT: Final = 32 * 2**20  # bytes of a request: Anthropic's 32 MB
+_HALVES: Final = re.compile(r"\\u[dD][89abcdefABCDEF]")  # of a pair, escaped: whole pairs are good
 
 
 class Simulator:
@@ -167,7 +169,7 @@ class Simulator:
             connection: its number, of `opened()`.
         """
         rng = random.Random(f"{self._seed}/{len(self.exchanges)}")
-        url = urlsplit(target)
+        url = _split(target)
         vendor = next((one for one in VENDORS.values() if url.path.startswith(one.prefix + "/")), None)
         path = url.path.removeprefix(vendor.prefix) if vendor else url.path
         request = Request(method, path, dict(parse_qsl(url.query)), headers, _decoded(body), self._seal)
@@ -183,7 +185,12 @@ class Simulator:
         if vendor is None:
             exchange._when_over = self._on_exchange
             return exchange, _nowhere(url.path)
-        return exchange, self._answer(vendor, request, exchange, rng, len(body))
+        try:
+            return exchange, self._answer(vendor, request, exchange, rng, len(body))
+        except Exception as exc:  # noqa: BLE001  # a list for a name, a schema without end: one client's, not the server's end
+            told = Refusal(400, message=f"The simulator cannot answer this request: {exc!r}")
+            now = self._wall()
+            return exchange, refusal_answer(told, vendor, rng, self._told(vendor, now), now)
 
     def _answer(
         self, vendor: Vendor, request: Request, exchange: Exchange, rng: random.Random, size: int
@@ -205,6 +212,8 @@ class Simulator:
             return json_answer(made, vendor, self._told(vendor, now), now)
         try:
             given = faults.parse(request.headers.get(FAULT_HEADER, ""))
+            if sum(isinstance(one, faults.Fault) for one in given) > 1:
+                raise ValueError("more than one fault: an answer breaks once")
         except ValueError as exc:
             return refuse(Refusal(400, message=f"{FAULT_HEADER}: {exc}"))
         buckets = self._buckets_of(vendor, now)
@@ -314,13 +323,29 @@ def _vendor(name: str) -> Vendor:
     return vendor
 
 
+def _split(target: str) -> SplitResult:
+    try:
+        return urlsplit(target)
+    except ValueError:  # "//[": no address of anything
+        return SplitResult("", "", target, "", "")
+
+
 def _decoded(body: bytes) -> object:
+    """JSON as the vendors' parsers take it, which is stricter than Python's: no NaN, no half of a surrogate pair."""
     if not body or len(body) > BODY_LIMIT:
         return None
     try:
-        return json.loads(body)
+        text = body.decode("utf-8-sig")
+        decoded = json.loads(text, parse_constant=_refused)
+        if _HALVES.search(text):
+            json.dumps(decoded, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
+    return decoded
+
+
+def _refused(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _nowhere(path: str) -> Iterator[Step]:

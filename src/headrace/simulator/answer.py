@@ -13,7 +13,7 @@ from email.utils import formatdate
 from typing import Final
 
 from . import faults
-from .disrupt import disrupted, pieced, written
+from .disrupt import disrupted, pieced, spoiled, written
 from .steps import Cut, Frame, Head, Hold, Loose, Piece, Step, Wait
 from .vendors._base import Headers, Refusal, Turn, Vendor
 
@@ -26,6 +26,7 @@ _HTML: Final = (
 )
 _WAIT: Final = 2.0  # seconds told by a refusal whose script names none
 _WAITING: Final = frozenset({429, 503, 529})
+_KINDS: Final = {"overloaded": 503, "rate_limit": 429, "api": 500}
 
 
 def answer(turn: Turn, vendor: Vendor, limits: Headers, *, stream: bool, pace: float) -> Iterator[Step]:
@@ -42,25 +43,30 @@ def answer(turn: Turn, vendor: Vendor, limits: Headers, *, stream: bool, pace: f
         case faults.HtmlBody():
             return _whole(script.status, (("content-type", "text/html; charset=utf-8"), *common), _HTML)
         case faults.JsonBody():
-            _, body = vendor.refusal(Refusal(503))
-            return _whole(script.status, (_JSON, *common), vendor.dumps(body).encode())
+            return _error(turn, vendor, Refusal(503), common)
+        case faults.ErrorEvent() as fault if not stream:
+            return _error(turn, vendor, Refusal(_KINDS[fault.kind], code=fault.code), common)
         case faults.Refuse() as fault:
             return _refused(fault, vendor, common)
         case _:
             pass
     api = turn.route.api or vendor
+    breaks = script.fault
     if stream:
         loose = api.posted(_paced(disrupted(api.frames(turn), turn, api), turn, pace))
         steps = written(loose, script.framing, api)
         head = Head(script.status, (("content-type", api.stream_type), ("cache-control", "no-cache"), *common))
     else:
-        data = api.dumps(api.body(turn) if turn.made is None else turn.made).encode()
-        frame = Frame(text="".join(turn.pieces), reasoning="".join(turn.thoughts))
-        steps, length = _plain(Piece(data, ((len(data), frame),)), script.fault)
+        text = api.dumps(api.body(turn) if turn.made is None else turn.made)
+        data = text.encode()
+        frame = Frame(text, text="".join(turn.pieces), reasoning="".join(turn.thoughts))
+        steps, length = _plain(Piece(data, ((len(data), frame),)), breaks)
+        if isinstance(breaks, faults.TruncatedGzip | faults.GzipBomb):
+            breaks = dataclasses.replace(breaks, after_events=1)  # of its halves
         if script.first_delay:
             steps = iter([Wait(script.first_delay), *steps])
         head = Head(script.status, (_JSON, *common), length)
-    return _headed(head, pieced(steps, script.fault, script.per_write), turn)
+    return _headed(head, pieced(steps, breaks, script.per_write), turn)
 
 
 def json_answer(body: object, vendor: Vendor, headers: Headers, now: float) -> Iterator[Step]:
@@ -83,6 +89,12 @@ def _signed(refusal: Refusal, headers: Headers) -> Refusal:
 
 def _common(now: float) -> Headers:
     return (("date", formatdate(now, usegmt=True)),)
+
+
+def _error(turn: Turn, vendor: Vendor, refusal: Refusal, common: Headers) -> Iterator[Step]:
+    """An error where an answer should be."""
+    _, body = vendor.refusal(refusal)
+    return _whole(turn.script.status, (_JSON, *common), vendor.dumps(body).encode())
 
 
 def _whole(status: int, headers: Headers, body: bytes) -> Iterator[Step]:
@@ -143,6 +155,12 @@ def _plain(piece: Piece, fault: faults.Fault | None) -> tuple[Iterator[Step], in
             return iter([half]), None
         case faults.BadUtf8():
             return iter([half, Piece(b"\xff" + piece.data[len(half.data) :])]), None
+        case faults.LoneSurrogate() | faults.HugeEvent() as fault:
+            frame = spoiled(piece.marks[0][1], fault)
+            data = frame.data.encode()
+            return iter([Piece(data, ((len(data), frame),))]), len(data)
+        case faults.TruncatedGzip() | faults.GzipBomb():
+            return iter(piece.split(len(half.data))), None
         case _:
             return iter([piece]), len(piece.data)
 

@@ -11,18 +11,20 @@ import dataclasses
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
 from . import faults
 from .script import Framing
 from .steps import Cut, Frame, Hold, Loose, Piece, Step, Wait
 from .vendors._base import COMMENT, Api, Turn
 
-__all__ = ("disrupted", "pieced", "written")
+__all__ = ("disrupted", "pieced", "spoiled", "written")
 
 ENDS: Final = {"lf": "\n", "crlf": "\r\n", "cr": "\r"}
 SPOT: Final = "\ue000"  # a private-use character: where a bad byte will stand
 BLOCK: Final = 2**20
+
+Spoiling: TypeAlias = faults.Malformed | faults.BadUtf8 | faults.LoneSurrogate | faults.HugeEvent
 
 
 # ---------------------------------------------------------------- events
@@ -112,22 +114,27 @@ def _after_finish(frames: list[Frame], more: list[Frame]) -> Iterator[Loose]:
     yield from frames[finish + 1 :]
 
 
-def _spoiled(frames: list[Frame], fault: faults._At) -> Iterator[Loose]:
+def _spoiled(frames: list[Frame], fault: Spoiling) -> Iterator[Loose]:
     """One event, the first with words from the position on, is made unreadable; the rest is good."""
     start = _position(frames, fault)
     at = next((i for i in range(start, len(frames)) if frames[i].text), min(start, len(frames) - 1))
     yield from frames[:at]
+    yield spoiled(frames[at], fault)
+    yield from frames[at + 1 :]
+
+
+def spoiled(frame: Frame, fault: Spoiling) -> Frame:
+    """The event, made unreadable."""
     match fault:
         case faults.Malformed():
-            yield dataclasses.replace(_bare(frames[at]), data=frames[at].data[: len(frames[at].data) // 2])
+            return dataclasses.replace(_bare(frame), data=frame.data[: len(frame.data) // 2])
         case faults.BadUtf8():
-            yield dataclasses.replace(_with_words(frames[at], SPOT), swap=(SPOT.encode(), b"\xff"))
+            return dataclasses.replace(_with_words(frame, SPOT), swap=(SPOT.encode(), b"\xff"))
         case faults.LoneSurrogate():
-            yield _with_words(frames[at], r"\ud83d")
+            return _with_words(frame, r"\ud83d")
         case faults.HugeEvent():
             huge = "x" * fault.size
-            yield dataclasses.replace(_with_words(frames[at], huge), text=frames[at].text + huge)
-    yield from frames[at + 1 :]
+            return dataclasses.replace(_with_words(frame, huge), text=frame.text + huge)
 
 
 def _bare(frame: Frame) -> Frame:
@@ -212,7 +219,7 @@ def pieced(steps: Iterable[Step], fault: faults.Fault | None, per_write: int) ->
         case faults.Gzip():
             return _compressed(steps)
         case faults.TruncatedGzip():
-            return _truncated(_compressed(steps), fault.after_events)
+            return _truncated(_compressed(steps, whole=False), fault.after_events)
         case faults.GzipBomb():
             return _compressed(steps, fault)
         case _:
@@ -266,8 +273,12 @@ def _inside_characters(data: bytes) -> Iterator[int]:
     return (at for at in range(1, len(data)) if data[at] & 0xC0 == 0x80 and data[at - 1] & 0xC0 != 0x80)
 
 
-def _compressed(steps: Iterable[Step], bomb: faults.GzipBomb | None = None) -> Iterator[Step]:
-    """Gzip, flushed after every event so that each can be read as soon as it came (RFC 1952, RFC 1951 2.3)."""
+def _compressed(steps: Iterable[Step], bomb: faults.GzipBomb | None = None, *, whole: bool = True) -> Iterator[Step]:
+    """
+    Gzip, flushed after every event so that each can be read as soon as it came (RFC 1952, RFC 1951 2.3).
+
+    What is not `whole` lacks its trailer.
+    """
     packer = zlib.compressobj(wbits=31)
     events = 0
     for step in steps:
@@ -279,7 +290,10 @@ def _compressed(steps: Iterable[Step], bomb: faults.GzipBomb | None = None) -> I
         events += 1
         data = packer.compress(step.data) + packer.flush(zlib.Z_SYNC_FLUSH)
         yield Piece(data, tuple((len(data), frame) for _, frame in step.marks))
-    yield Piece(packer.flush())
+    if bomb is not None and events <= bomb.after_events:
+        yield from _blown_up(packer, bomb.size)
+    if whole:
+        yield Piece(packer.flush())
 
 
 def _blown_up(packer: zlib._Compress, size: int) -> Iterator[Piece]:

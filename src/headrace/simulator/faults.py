@@ -8,13 +8,15 @@ Given by `Script(fault=CutFin(after_events=3))`, or by any client for one reques
 
 Values only: what a fault does to an answer stands in `disrupt.py`. A position is counted in events (`after_events`,
 every event counts, comments do not), in content events (`after_pieces`), or, for the cuts, in bytes of the body
-(`at_byte`). In a plain JSON answer, which has no events, the first two mean the middle of the body. A position behind
-the last event is the end of the answer, finish included: Gemini's last words share an event with its finish. A header's
+(`at_byte`). In a plain JSON answer, which has no events, the first two mean the middle of the body; an error event is
+the whole of it there, with the status of a good one, and what is about the finish does nothing. A position behind the
+last event is the end of the answer, finish included: Gemini's last words share an event with its finish. A header's
 fault or framing replaces that of the queued script.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import ClassVar, Final, Literal, TypeAlias
@@ -58,12 +60,29 @@ ErrorKind: TypeAlias = Literal["overloaded", "rate_limit", "api"]
 ErrorShape: TypeAlias = Literal["usual", "string", "nested", "field", "beside"]
 Then: TypeAlias = Literal["nothing", "content", "tail"]
 
+_FROM_ZERO: Final = frozenset({"after_events", "after_pieces", "at_byte", "interval", "retry_after", "seconds", "size"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What all have: a name for the header."""
+    """
+    What all have: a name for the header, and figures that can be played.
+
+    Raises:
+        ValueError: a count or a time is below 0 or no number, or a status is not of the kind that it is for.
+    """
 
     NAME: ClassVar[str] = ""
+    STATUSES: ClassVar[range] = range(0)
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name == "status" and value not in self.STATUSES:
+                first, last = self.STATUSES[0], self.STATUSES[-1]
+                raise ValueError(f"status is {value!r}: it must be from {first} to {last}")
+            if one.name in _FROM_ZERO and value is not None and not 0 <= value < math.inf:
+                raise ValueError(f"{one.name} is {value!r}: it must be a number from 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +303,7 @@ class Refuse(Fault):
     """
 
     NAME: ClassVar[str] = "refuse"
+    STATUSES: ClassVar[range] = range(400, 600)
     status: int = 429
     kind: Literal["rate", "quota"] = "rate"
     code: str = ""
@@ -312,6 +332,7 @@ class Redirect(Fault):
     """A redirect to another origin. To follow it would hand over key and prompt."""
 
     NAME: ClassVar[str] = "redirect"
+    STATUSES: ClassVar[range] = range(300, 400)
     location: str = "https://elsewhere.invalid/v1"
     status: int = 307
 

@@ -8,6 +8,7 @@ check here. Upstream stands the simulator, which breaks each answer in one way a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -32,7 +33,7 @@ Make: TypeAlias = Callable[[str], BaseProvider]
 MESSAGES: Final = (AIMessage("user", "What is a headrace?"),)
 TEXT: Final = "A headrace brings the water to the wheel – steadily, 水車 by 水車, and no drop is lost on the way."
 PAUSE: Final = 0.2  # seconds after which whoever still waits for a stalled answer will wait for ever
-UNASKED: Final = 0.25  # seconds in which a request on loopback has come
+UNASKED: Final = 0.25  # seconds in which a request on loopback has come, from a client that is yet to be made as well
 LEAVING: Final = 3.0  # seconds in which a server, on a busy machine as well, sees that its client has left
 PIECES: Final = 4  # of the answer, before the fault
 
@@ -282,8 +283,9 @@ async def _nothing_left(case: Case) -> None:
     for fault in (None, CutFin(after_pieces=PIECES)):
         case.play(fault)
         async with case.provider() as provider:
-            async for _ in provider.chat_stream(MESSAGES):
-                pass
+            with suppress(ProviderError):  # of a plain JSON answer that was cut: no words, so no marker
+                async for _ in provider.chat_stream(MESSAGES):
+                    pass
             await assert_idle(provider)
         with move_on_after(1.0):
             await case.simulator.wait_all_closed()

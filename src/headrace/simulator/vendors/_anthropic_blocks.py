@@ -109,7 +109,15 @@ def _call(turn: Turn, name: str, arguments: str) -> Block:
     if turn.script.reasoning:
         ident = ident[:-4] + turn.request.seal.mark(ident[:-4])
     call = {"type": "tool_use", "id": ident, "name": name, "input": {}}
-    return Block(call, _fragments(turn, arguments), {**call, "input": json.loads(arguments or "{}")})
+    return Block(call, _fragments(turn, arguments), {**call, "input": _decoded(arguments)})
+
+
+def _decoded(arguments: str) -> object:
+    """What is in a plain answer; of arguments that end too early (`max_tokens`) there is nothing."""
+    try:
+        return json.loads(arguments or "{}")
+    except ValueError:
+        return {}
 
 
 def _fragments(turn: Turn, arguments: str) -> list[Delta]:
