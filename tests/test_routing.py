@@ -12,6 +12,7 @@ from headrace._routing import RULES, FallbackPolicy, Option, Step, route
 from headrace.errors import (
     AllProvidersFailedError,
     AuthenticationError,
+    CallerError,
     ConnectionFailedError,
     ContentRefusedError,
     ContextLengthError,
@@ -255,6 +256,10 @@ async def test_fallback_none_asks_nobody_else() -> None:
         sim.play("anthropic", REFUSED)
         with pytest.raises(OverloadedError):
             await gateway.chat(MESSAGES)
+        sim.play("anthropic", REFUSED)
+        assert (await gateway.chat(MESSAGES, fallback=["openai"])).provider == "openai"  # but whom the call names
+        with pytest.raises(CallerError, match="there is no provider 'opennai'"):
+            await gateway.chat(MESSAGES, fallback=["opennai"])
 
 
 async def test_fields_of_one_vendor_do_not_go_to_another_unless_asked() -> None:

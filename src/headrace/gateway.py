@@ -105,7 +105,7 @@ class AIGateway:
 
     Args:
         providers: to register at once, with priority 0.
-        fallback: when another provider is asked; None asks nobody else.
+        fallback: when another provider is asked; None asks nobody else, unless a call names whom.
         budget: what may be spent; a call is refused once it is (`BudgetExceededError`).
         prices: the caller's prices, over the public lists (extra `prices`); see `Ledger`.
         on_rate_limit: called with each `telemetry.Event` of its providers' limits while the gateway is open. It must
@@ -316,7 +316,7 @@ class AIGateway:
             model: "vendor/model" (split at the first "/"), or with `provider=` the vendor's own id; it goes over
                 `config.model`.
             fallback: who is asked instead, each "vendor" (its own default model) or "vendor/model"; () is nobody. Else
-                all others where the call names nobody.
+                all others where the call names nobody. A call with `extra` goes on only where the policy says so.
 
         Raises:
             CallerError: there is no such provider.
@@ -478,7 +478,7 @@ class AIGateway:
                 )
             asked = [(one, config) for one in able]
         policy = self._fallback
-        if policy is None or (config.extra and not policy.extra):
+        if fallback is None and policy is None:
             return asked[:1]
         if fallback is not None:
             asked = asked[:1]
@@ -486,7 +486,7 @@ class AIGateway:
                 check_type(f"fallback[{index}]", text, str, "a text, such as 'openai' or 'openai/gpt-6.1-terra'")
                 other, _, name = text.partition("/")
                 asked.append((self.get_provider(other), replace(config, model=name or None)))
-        return asked
+        return asked[:1] if config.extra and not (policy or DEFAULT).extra else asked
 
     def _route(
         self,
