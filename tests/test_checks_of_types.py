@@ -84,6 +84,13 @@ def test_a_providers_option_of_another_type_is_named(name: str, wrong: Any) -> N
         OpenAIProvider("key", **{name: wrong})
 
 
+def test_an_option_that_other_clients_have_is_told_by_its_name_here() -> None:
+    with pytest.raises(TypeError, match=r"^OpenAIProvider has no option 'timeout': see deadlines=Deadlines\(total="):
+        OpenAIProvider("key", timeout=5)
+    with pytest.raises(TypeError, match=r"^OpenAIProvider has no option 'colour'$"):
+        OpenAIProvider("key", colour=5)
+
+
 @pytest.mark.parametrize("wrong", [OpenAIProvider, "openai", []], ids=["class", "name", "list"])
 def test_a_gateway_takes_providers_alone(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"^provider is .*: it must be a provider that was made"):

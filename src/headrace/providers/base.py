@@ -61,6 +61,22 @@ CHAT_MODEL: Final = frozenset(
 )  # what every large vendor's chat models can do
 
 
+# What other clients call it.
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    "default_headers": "headers=",
+    "extra_headers": "headers=",
+    "http_options": "headers= and base_url=",
+    "max_retries": "max_attempts=",
+    "max_tokens": "GenerationConfig(max_tokens=...), which goes with a call",
+    "proxy": "http_client=",
+    "retries": "max_attempts=",
+    "system": "AIMessage('system', '...'), which goes with a call",
+    "temperature": "GenerationConfig(temperature=...), which goes with a call",
+    "timeout": "deadlines=Deadlines(total=...)",
+    "verify": "http_client=",
+}
+
+
 class ProviderOptions(TypedDict, total=False):
     """What every provider takes; see `BaseProvider`."""
 
@@ -120,7 +136,9 @@ class BaseProvider:
 
     def __init__(self, **options: Unpack[ProviderOptions]) -> None:
         if unknown := options.keys() - ProviderOptions.__annotations__.keys():
-            raise TypeError(f"{type(self).__name__} has no option {min(unknown)!r}")
+            name = min(unknown)
+            hint = f": see {instead}" if (instead := _ELSEWHERE.get(name)) else ""
+            raise TypeError(f"{type(self).__name__} has no option {name!r}{hint}")
         self.name = options.get("name") or self.name
         self.model = options.get("model") or self.model
         self.deadlines = options.get("deadlines") or self.deadlines
