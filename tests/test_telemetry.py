@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from headrace.telemetry import Event, add_hook, emit
+from headrace import AIGateway
+from headrace.telemetry import Event, add_hook, add_observer, emit
 
 EVENT = Event("option_dropped", "p", "m", "p: m takes no temperature: left out", {"option": "temperature"})
 
@@ -19,6 +22,22 @@ def test_a_hook_hears_until_it_is_removed() -> None:
     remove()  # twice is once
     emit(EVENT)
     assert heard == [EVENT]
+
+
+async def later(_: object) -> None:
+    """Would never be awaited."""
+
+
+@pytest.mark.parametrize("wrong", [None, "print", later], ids=["none", "text", "async"])
+def test_who_listens_is_a_function(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"^hook is .*: it must be a function, and no `async def`$"):
+        add_hook(wrong)
+    with pytest.raises(TypeError, match=r"^observer.observe is .*: it must be a function, and no `async def`$"):
+        add_observer(SimpleNamespace(observe=wrong))
+    if wrong is not None:
+        for name in ("prices", "on_rate_limit"):
+            with pytest.raises(TypeError, match=f"^{name} is "):
+                AIGateway(**{name: wrong})
 
 
 def test_a_hook_that_fails_is_logged_and_the_others_still_hear(caplog: pytest.LogCaptureFixture) -> None:

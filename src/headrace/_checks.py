@@ -8,9 +8,10 @@ or vanish (JSON has no NaN).
 
 from __future__ import annotations
 
+import inspect
 import math
 
-__all__ = ("check_number", "check_type", "check_whole")
+__all__ = ("check_function", "check_number", "check_type", "check_whole")
 
 
 def check_number(
@@ -61,3 +62,14 @@ def check_type(name: str, value: object, kind: type | tuple[type, ...], must: st
     """
     if not isinstance(value, kind):
         raise TypeError(f"{name} is {value!r:.80}: it must be {must}")
+
+
+def check_function(name: str, value: object) -> None:
+    """
+    Check that `value` can be called, and does its work at once: what an `async def` gives would never be awaited.
+
+    Raises:
+        TypeError: it cannot, or does not.
+    """
+    if not callable(value) or inspect.iscoroutinefunction(value):
+        raise TypeError(f"{name} is {value!r:.80}: it must be a function, and no `async def`")

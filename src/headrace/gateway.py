@@ -19,7 +19,7 @@ from anyio import sleep
 from anyio.lowlevel import checkpoint
 
 from ._budget import Budget
-from ._checks import check_number, check_type
+from ._checks import check_function, check_number, check_type
 from ._figures import UsageSummary
 from ._prices import Prices
 from ._recorder import Recorder
@@ -128,6 +128,9 @@ class AIGateway:
             check_type("budget", budget, Budget, "a Budget")
         if recorder is not None:
             check_type("recorder", recorder, Recorder, "a Recorder")
+        for name, function in (("prices", prices), ("on_rate_limit", on_rate_limit)):
+            if function is not None:
+                check_function(name, function)
         self._providers: dict[str, tuple[int, BaseProvider]] = {}
         self._default: str | None = None
         self._fallback = fallback

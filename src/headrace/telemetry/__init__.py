@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
+from .._checks import check_function
 from ._observe import Answer, Asked, Observation, Observer, Operation, add_observer, ending, observe
 
 __all__ = (
@@ -96,7 +97,11 @@ def add_hook(hook: Hook) -> Callable[[], None]:
     Call `hook(event)` for every event from now on; gives the function that ends it.
 
     Hooks run at once, in the task that tells the event: they must not block. What they raise is logged and dropped.
+
+    Raises:
+        TypeError: it is no function, or an `async def`.
     """
+    check_function("hook", hook)
     _hooks.append(hook)
 
     def remove() -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
+from .._checks import check_function
 from .._types import AIMessage, AIResponse, EmbeddingResponse, GenerationConfig, State
 
 __all__ = ("Answer", "Asked", "Observation", "Observer", "Operation", "add_observer", "ending", "observe")
@@ -93,7 +94,13 @@ _observers: Final[list[Observer]] = []
 
 
 def add_observer(observer: Observer) -> Callable[[], None]:
-    """Ask `observer` about every exchange of the process from now on; gives the function that ends it."""
+    """
+    Ask `observer` about every exchange of the process from now on; gives the function that ends it.
+
+    Raises:
+        TypeError: it has no function `observe`, or that is an `async def`.
+    """
+    check_function("observer.observe", getattr(observer, "observe", None))
     _observers.append(observer)
 
     def remove() -> None:
