@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
+from typing import Annotated
 
+import msgspec
 import pytest
 
 from headrace import errors
@@ -36,6 +39,32 @@ def test_what_was_not_given_is_not_sent() -> None:
         "model": "claude-x",
         "max_tokens": DEFAULT_MAX_TOKENS,
         "messages": [{"role": "user", "content": "Hi"}],
+    }
+
+
+def test_a_strict_tool_tells_in_words_what_the_vendor_does_not_enforce() -> None:
+    """It answers 400 to a strict tool with "minimum"; one that is not strict takes every keyword."""
+
+    def book(nights: Annotated[int, msgspec.Meta(ge=1, description="How long")], price: Decimal) -> None: ...
+
+    nights = {"type": "integer", "minimum": 1, "description": "How long"}
+    (plain,) = sent(AIMessage("user", "Hi"), tools=[Tool.of(book)])["tools"]
+    assert plain["input_schema"]["properties"]["nights"] == nights
+    (strict,) = sent(AIMessage("user", "Hi"), tools=[Tool.of(book, strict=True)])["tools"]
+    assert strict["input_schema"]["properties"] == {
+        "nights": {"type": "integer", "description": "How long (minimum: 1)"},
+        "price": {"type": "string", "description": "format: decimal"},
+    }
+
+
+def test_what_structured_output_does_not_take_is_told_in_words() -> None:
+    pair = {"type": "array", "prefixItems": [{"type": "integer"}], "items": False}
+    properties = {"pair": pair, "data": {"type": "string", "contentEncoding": "base64", "default": "", "format": "uri"}}
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    body = sent(AIMessage("user", "Hi"), response_format=schema)
+    assert body["output_config"]["format"]["schema"]["properties"] == {
+        "pair": {"type": "array", "description": "prefixItems: [{'type': 'integer'}]"},
+        "data": {"type": "string", "description": "contentEncoding: base64, default: ", "format": "uri"},
     }
 
 

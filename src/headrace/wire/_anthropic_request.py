@@ -1,7 +1,7 @@
 """
 Anthropic Messages requests: messages and options in, the JSON body out.
 
-Puts in what the caller gave and nothing else, but for `max_tokens`, which the vendor requires. A schema for the answer
+Puts in what the caller gave and nothing else, but for `max_tokens`, which the vendor requires. An enforced schema
 loses the constraints on numbers and lengths that the vendor refuses; they are told in its descriptions, and whoever
 parses the answer checks them. Thinking goes back only whole, with its signature. Which model takes which option changes
 monthly and is not known here. Source: the Messages API reference and the vendor's SDK types, 2026-11.
@@ -147,8 +147,11 @@ def _ephemeral(ttl: str | None) -> JSONObject:
     return {"type": "ephemeral"} if ttl is None else {"type": "ephemeral", "ttl": ttl}
 
 
-# What structured output does not take, by the vendor's guide to it.
+# What structured output and strict tools do not take, by the vendor's guide and SDK.
 _CONSTRAINTS: Final = (
+    "contentEncoding",
+    "default",
+    "examples",
     "minimum",
     "maximum",
     "exclusiveMinimum",
@@ -158,7 +161,11 @@ _CONSTRAINTS: Final = (
     "maxLength",
     "maxItems",
     "uniqueItems",
+    "prefixItems",
+    "minProperties",
+    "maxProperties",
 )
+_FORMATS: Final = ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
 
 
 def _plain_schema(schema: Mapping[str, object]) -> JSONObject:
@@ -168,7 +175,13 @@ def _plain_schema(schema: Mapping[str, object]) -> JSONObject:
     for key, value in schema.items():
         if key in {"properties", "$defs"} and isinstance(value, Mapping):
             body[key] = {name: _plain(one) for name, one in value.items()}
-        elif key in _CONSTRAINTS or (key == "minItems" and value not in {0, 1}):
+        elif key == "items" and value is False:
+            pass  # behind "prefixItems", which are told
+        elif (
+            key in _CONSTRAINTS
+            or (key == "minItems" and value not in {0, 1})
+            or (key == "format" and value not in _FORMATS)
+        ):
             told.append(f"{key}: {value}")
         elif key in {"enum", "const", "required"}:
             body[key] = value
@@ -205,7 +218,9 @@ def _reasoning(wanted: str | int | Reasoning | Mapping[str, object]) -> tuple[Ma
 
 
 def _tool(tool: Tool) -> JSONObject:
-    body: JSONObject = {"name": tool.name, "input_schema": tool.parameters}
+    # A strict tool has the limits of structured output; `Tool.decode()` checks what is only told there.
+    parameters = _plain_schema(tool.parameters) if tool.strict else tool.parameters
+    body: JSONObject = {"name": tool.name, "input_schema": parameters}
     if tool.description:
         body["description"] = tool.description
     if tool.strict is not None:
