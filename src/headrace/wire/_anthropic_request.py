@@ -32,7 +32,7 @@ from .._types import (
 )
 from ..errors import UnsupportedOptionError
 from ._codec import Encoded
-from ._history import History
+from ._history import History, with_ids
 from ._shared import arguments, dump, inline, schema_of
 
 __all__ = ("DEFAULT_MAX_TOKENS", "encode")
@@ -45,6 +45,8 @@ PROVIDER: Final = "anthropic"
 # for reasoning, and is written well within the 10 minutes after which an unstreamed call is cut. The output limits
 # count what was generated, not this number.
 DEFAULT_MAX_TOKENS: Final = 16_384
+
+CALL_IDS: Final = "[a-zA-Z0-9_-]+"  # by its answer 400 to any other
 
 BREAKPOINTS: Final = 4  # the most that one request may have
 
@@ -65,6 +67,7 @@ def encode(messages: Sequence[AIMessage], config: GenerationConfig, *, model: st
     }
     if stream:
         body["stream"] = True
+    messages = with_ids(messages, PROVIDER, CALL_IDS)
     history = History(PROVIDER, breakpoints=True)
     if system := [block for message in messages if message.role == "system" for block in _system(message, history)]:
         body["system"] = system
