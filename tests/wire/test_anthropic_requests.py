@@ -17,6 +17,7 @@ from headrace._types import (
     GenerationConfig,
     ImagePart,
     ReasoningPart,
+    TextPart,
     Tool,
     ToolCall,
     ToolResultPart,
@@ -66,6 +67,28 @@ def test_what_structured_output_does_not_take_is_told_in_words() -> None:
         "pair": {"type": "array", "description": "prefixItems: [{'type': 'integer'}]"},
         "data": {"type": "string", "description": "contentEncoding: base64, default: ", "format": "uri"},
     }
+
+
+def test_an_answer_of_no_words_is_not_sent_again() -> None:
+    """The vendor: "all messages must have non-empty content", "text content blocks must be non-empty"."""
+    for nothing in ("", [], [TextPart("")]):
+        body = sent(AIMessage("user", "Hi"), AIMessage("assistant", nothing), AIMessage("user", "Hi?"))
+        assert body["messages"] == [{"role": "user", "content": "Hi"}, {"role": "user", "content": "Hi?"}]
+    body = sent(AIMessage("assistant", [TextPart(""), ToolCall("a", "f", "")]))
+    assert body["messages"][0]["content"] == [{"type": "tool_use", "id": "a", "name": "f", "input": {}}]
+
+
+def test_what_a_user_says_without_words_is_for_the_vendor_to_refuse() -> None:
+    assert sent(AIMessage("user", ""))["messages"] == [{"role": "user", "content": ""}]
+    assert sent(AIMessage("user", [TextPart("")]))["messages"][0]["content"] == [{"type": "text", "text": ""}]
+
+
+def test_tool_results_stand_before_the_words_of_their_message() -> None:
+    """The vendor looks for them at the start of the turn behind the calls."""
+    words, results = TextPart("See:"), [ToolResultPart("a", "1"), ToolResultPart("b", "2")]
+    (turn,) = sent(AIMessage("user", [words, *results]))["messages"]
+    assert [block["type"] for block in turn["content"]] == ["tool_result", "tool_result", "text"]
+    assert [block["tool_use_id"] for block in turn["content"][:2]] == ["a", "b"]
 
 
 def test_system_messages_go_to_the_top() -> None:

@@ -241,13 +241,20 @@ def _system(message: AIMessage, history: History) -> list[JSONObject]:
     return blocks
 
 
+_NOTHING: Final[tuple[object, ...]] = ("", [], (), [TextPart("")], (TextPart(""),))
+
+
 def _turn(message: AIMessage, history: History) -> JSONObject | None:
     """None for a message of which nothing can be sent."""
     role = "assistant" if message.role == "assistant" else "user"
     if message.name and message.role != "tool":
         history.drop("an author's name")
+    if role == "assistant" and message.content in _NOTHING:
+        return None  # an answer of no words, which is refused
     if not isinstance(message.content, str):
-        blocks = _blocks(message.content, history)
+        # A block of no words is refused, and so is a result behind anything else.
+        said = [part for part in message.content if part != TextPart("")] or message.content
+        blocks = sorted(_blocks(said, history), key=lambda block: block["type"] != "tool_result")
         return {"role": role, "content": blocks} if blocks or not message.content else None
     if message.role != "tool":
         return {"role": role, "content": message.content}
