@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
+from types import SimpleNamespace
 from typing import Final, Literal, TypeAlias, cast, get_type_hints
 
 import msgspec
@@ -108,10 +109,13 @@ def of_function(function: Callable[..., object]) -> tuple[type[msgspec.Struct], 
     A Struct of the function's parameters, and the first paragraph of its docstring.
 
     Raises:
-        TypeError: a parameter without an annotation, or one that cannot be given by name.
+        TypeError: a parameter without an annotation, with one that names nothing, or one that cannot be given by name.
     """
     name = getattr(function, "__name__", "tool")
-    hints = get_type_hints(function, include_extras=True)
+    try:
+        hints = get_type_hints(_given_to(function), getattr(inspect.unwrap(function), "__globals__", None), None, True)
+    except NameError as exc:
+        raise TypeError(f"{name}(): an annotation names what is not there when it runs: {exc}") from exc
     fields: list[tuple[str, object] | tuple[str, object, object]] = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
@@ -120,12 +124,19 @@ def of_function(function: Callable[..., object]) -> tuple[type[msgspec.Struct], 
             raise TypeError(f"{name}(): parameter {parameter.name!r} has no annotation, so it has no schema")
         hint = hints[parameter.name]
         default = parameter.default
-        if isinstance(default, list | dict | set) and default:  # msgspec takes none but empty ones as they are
+        # msgspec takes none of these but empty ones as they are
+        if isinstance(default, list | dict | set | msgspec.Struct) and default:
             default = msgspec.field(default_factory=partial(deepcopy, default))
         has_default = parameter.default is not parameter.empty
         fields.append((parameter.name, hint, default) if has_default else (parameter.name, hint))
     struct = msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=True)
     return struct, " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
+
+
+def _given_to(function: Callable[..., object]) -> object:
+    """Something with the annotations of the parameters: what a function returns may be there for checkers alone."""
+    told = getattr(function, "__annotations__", {})
+    return SimpleNamespace(__annotations__={name: one for name, one in told.items() if name != "return"})
 
 
 def is_strict(schema: object) -> bool:
