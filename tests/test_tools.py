@@ -172,3 +172,11 @@ def test_an_annotation_that_names_nothing_is_told_by_the_function() -> None:
 
     with pytest.raises(TypeError, match=r"look\(\): an annotation names what is not there .*'Town' is not defined"):
         Tool.of(look)
+
+
+@pytest.mark.parametrize(
+    "content", [{"sky": "clear"}, 5, None, ["clear"], b"clear"], ids=lambda one: type(one).__name__
+)
+def test_a_result_that_is_no_text_is_told_where_it_is_made(content: object) -> None:
+    with pytest.raises(TypeError, match=r"it must be a text, such as json\.dumps\(\.\.\.\), or a list of parts"):
+        ToolResultPart("1", content)
