@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 import sys
 from dataclasses import dataclass
-from typing import Annotated, TypedDict
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypedDict
 
 import msgspec
 import pytest
@@ -101,6 +103,43 @@ def test_a_property_may_bear_the_name_of_a_keyword() -> None:
     assert is_strict(schema)
 
 
+class Mood(enum.Enum):
+    GOOD = "good"
+    BAD = "bad"
+
+
+class Diary(msgspec.Struct):
+    mood: Annotated[Mood, msgspec.Meta(description="Of the day")]
+    weather: Literal["sun", "rain"]
+    stars: Literal[1, 2, None] = None
+    pages: list[Annotated[Diary, msgspec.Meta(description="Older ones")]] = []
+
+
+def test_a_value_has_a_type_and_no_reference_has_a_word_beside_it() -> None:
+    """OpenAI: "schema must have a 'type' key", "$ref cannot have keywords {'description'}"."""
+    schema = of_type(Diary, strict=True)
+    assert schema["properties"]["mood"] == {
+        "title": "Mood",
+        "enum": ["bad", "good"],
+        "description": "Of the day",
+        "type": "string",
+    }
+    assert schema["properties"]["weather"] == {"enum": ["rain", "sun"], "type": "string"}
+    assert schema["properties"]["stars"]["type"] == ["integer", "null"]
+    older = schema["properties"]["pages"]["items"]
+    assert (older["title"], older["description"]) == ("Diary", "Older ones")
+    assert older["properties"]["pages"]["items"] == {"$ref": "#/$defs/Diary"}  # and so on
+    assert is_strict(schema)
+
+
+@pytest.mark.parametrize(
+    "kind", [Any, list, set[str], tuple[int, str], bytes, Decimal, dict[str, int]], ids=lambda kind: str(kind)
+)
+def test_what_strict_modes_refuse_is_not_called_strict(kind: object) -> None:
+    """Such a schema goes out as a wish: with `strict` beside it the whole call would be refused."""
+    assert not is_strict(of_type(msgspec.defstruct("Odd", [("value", kind)]), strict=True))
+
+
 class Plain:
     pass
 
@@ -131,6 +170,11 @@ def test_a_pydantic_model_is_refused_with_the_way_that_it_goes() -> None:
         ({"type": "array", "items": {"type": "object"}}, False),
         ({"type": "string", "enum": [{"type": "object"}]}, True),
         ({"anyOf": [{"type": "object"}, {"type": "null"}]}, False),
+        ({"const": "a"}, False),
+        ({"type": "string", "format": "uri"}, False),
+        ({"type": "string", "format": "uuid", "default": {"type": "object"}}, True),
+        ({"$ref": "#/$defs/A", "description": "An A"}, False),
+        ({"definitions": {"A": {"type": "object"}}, "type": "string"}, False),
     ],
 )
 def test_a_schema_is_strict_if_every_object_is_closed_and_whole(schema: dict, strict: bool) -> None:

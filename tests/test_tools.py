@@ -146,3 +146,49 @@ async def test_what_the_function_raises_is_raised() -> None:
 
     with pytest.raises(LookupError, match="no such place"):
         await Tool.of(fail).run(ToolCall("1", "fail", "{}"))
+
+
+class Spot(msgspec.Struct):
+    x: int = 0
+
+
+@pytest.mark.parametrize("result", [["\ud800"], ["a\udfff"]], ids=["high", "low"])
+async def test_half_of_a_surrogate_pair_in_a_result_names_the_tool(result: list[str]) -> None:
+    def broken() -> list[str]:
+        return result
+
+    with pytest.raises(TypeError, match="tool 'broken': its result has no JSON form"):
+        await Tool.of(broken).run(ToolCall("1", "broken", ""))
+
+
+async def test_a_struct_is_a_default() -> None:
+    def move(to: Spot = Spot(3)) -> int:  # what is tested
+        to.x += 1
+        return to.x
+
+    tool = Tool.of(move)
+    results = [await tool.run(ToolCall("1", "move", arguments)) for arguments in ("", "", '{"to": {"x": 1}}')]
+    assert [result.content for result in results] == ["4", "4", "2"]
+
+
+def test_what_a_function_returns_need_not_be_there_when_it_runs() -> None:
+    """As a name that is imported for type checkers alone."""
+
+    def look(city: str) -> Forecast: ...  # noqa: F821  # what is tested
+
+    assert Tool.of(look).parameters["required"] == ["city"]
+
+
+def test_an_annotation_that_names_nothing_is_told_by_the_function() -> None:
+    def look(city: Town) -> str: ...  # noqa: F821  # what is tested
+
+    with pytest.raises(TypeError, match=r"look\(\): an annotation names what is not there .*'Town' is not defined"):
+        Tool.of(look)
+
+
+@pytest.mark.parametrize(
+    "content", [{"sky": "clear"}, 5, None, ["clear"], b"clear"], ids=lambda one: type(one).__name__
+)
+def test_a_result_that_is_no_text_is_told_where_it_is_made(content: object) -> None:
+    with pytest.raises(TypeError, match=r"it must be a text, such as json\.dumps\(\.\.\.\), or a list of parts"):
+        ToolResultPart("1", content)

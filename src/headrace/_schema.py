@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
+from types import SimpleNamespace
 from typing import Final, Literal, TypeAlias, cast, get_type_hints
 
 import msgspec
@@ -24,9 +25,43 @@ __all__ = ("OutputFormat", "decode", "is_strict", "of_function", "of_type")
 JSON: TypeAlias = Mapping[str, "JSON"] | Sequence["JSON"] | str | int | float | bool | None
 OutputFormat: TypeAlias = Literal["json"] | Mapping[str, object] | type[object]
 
-_NAMED: Final = frozenset({"properties", "$defs"})  # their keys are names, not keywords
-_VALUES: Final = frozenset({"enum", "const", "required"})  # these hold values, not schemas
+_NAMED: Final = frozenset({"properties", "$defs", "definitions"})  # their keys are names, not keywords
+_NESTED: Final = frozenset({"items", "anyOf", "additionalProperties"})  # these hold schemas; all others hold values
 _NOT_STRICT: Final = frozenset({"default", "discriminator"})  # strict modes refuse these; nothing is lost without them
+# What strict modes do not take, by OpenAI's guide or by the name in its answer 400.
+_UNENFORCED: Final = frozenset(
+    {
+        "allOf",
+        "contains",
+        "contentEncoding",
+        "dependentRequired",
+        "dependentSchemas",
+        "else",
+        "if",
+        "maxContains",
+        "maxProperties",
+        "minContains",
+        "minProperties",
+        "not",
+        "oneOf",
+        "patternProperties",
+        "prefixItems",
+        "propertyNames",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "uniqueItems",
+    }
+)
+_FORMATS: Final = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
+_KINDS: Final = frozenset({"type", "anyOf", "$ref"})  # one of them says what a value is
+_TYPES: Final[Mapping[type[object], str]] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+}
 _PATH: Final = re.compile(r"`(\$[^`]*)`")
 _NO_FIELDS: Final = (
     "is no type with fields: give a msgspec Struct, a dataclass or a TypedDict (a list goes into a field of one)"
@@ -73,7 +108,7 @@ def of_type(source: type[object], *, strict: bool) -> dict[str, object]:
             one["description"] = inspect.cleandoc(one["description"])
     if found:
         schema["$defs"] = found
-    return _closed(schema) if strict else schema
+    return _closed(schema, found) if strict else schema
 
 
 def of_function(function: Callable[..., object]) -> tuple[type[msgspec.Struct], str]:
@@ -81,10 +116,13 @@ def of_function(function: Callable[..., object]) -> tuple[type[msgspec.Struct], 
     A Struct of the function's parameters, and the first paragraph of its docstring.
 
     Raises:
-        TypeError: a parameter without an annotation, or one that cannot be given by name.
+        TypeError: a parameter without an annotation, with one that names nothing, or one that cannot be given by name.
     """
     name = getattr(function, "__name__", "tool")
-    hints = get_type_hints(function, include_extras=True)
+    try:
+        hints = get_type_hints(_given_to(function), getattr(inspect.unwrap(function), "__globals__", None), None, True)
+    except NameError as exc:
+        raise TypeError(f"{name}(): an annotation names what is not there when it runs: {exc}") from exc
     fields: list[tuple[str, object] | tuple[str, object, object]] = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
@@ -93,7 +131,8 @@ def of_function(function: Callable[..., object]) -> tuple[type[msgspec.Struct], 
             raise TypeError(f"{name}(): parameter {parameter.name!r} has no annotation, so it has no schema")
         hint = hints[parameter.name]
         default = parameter.default
-        if isinstance(default, list | dict | set) and default:  # msgspec takes none but empty ones as they are
+        # msgspec takes none of these but empty ones as they are
+        if isinstance(default, list | dict | set | msgspec.Struct) and default:
             default = msgspec.field(default_factory=partial(deepcopy, default))
         has_default = parameter.default is not parameter.empty
         fields.append((parameter.name, hint, default) if has_default else (parameter.name, hint))
@@ -101,12 +140,27 @@ def of_function(function: Callable[..., object]) -> tuple[type[msgspec.Struct], 
     return struct, " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
 
 
+def _given_to(function: Callable[..., object]) -> object:
+    """Something with the annotations of the parameters: what a function returns may be there for checkers alone."""
+    told = getattr(function, "__annotations__", {})
+    return SimpleNamespace(__annotations__={name: one for name, one in told.items() if name != "return"})
+
+
 def is_strict(schema: object) -> bool:
-    """Whether every object in it is closed and requires all of its properties, so that a vendor can enforce it."""
+    """
+    Whether a vendor can enforce it: every object is closed and requires all of its properties, every value has a type,
+    and no keyword is there that strict modes answer 400 to.
+    """
     if isinstance(schema, list):
         return all(map(is_strict, schema))
     if not isinstance(schema, Mapping):
         return True
+    if schema.keys() & _UNENFORCED or not schema.keys() & _KINDS or schema.get("format", "date") not in _FORMATS:
+        return False
+    if "$ref" in schema and len(schema.keys() - {"$defs"}) > 1:  # it may have no other keyword beside it
+        return False
+    if schema.get("type") == "array" and "items" not in schema:
+        return False
     if schema.get("type") == "object" or "properties" in schema:
         properties, required = schema.get("properties", {}), schema.get("required", ())
         if schema.get("additionalProperties") is not False or not isinstance(properties, Mapping):
@@ -120,27 +174,42 @@ def _children(schema: Mapping[str, object]) -> Iterator[object]:
     for key, value in schema.items():
         if key in _NAMED and isinstance(value, Mapping):
             yield from value.values()
-        elif key not in _VALUES:
+        elif key in _NESTED:
             yield value
 
 
-def _closed(schema: Mapping[str, object]) -> dict[str, object]:
+def _closed(
+    schema: Mapping[str, object], found: Mapping[str, Mapping[str, object]], within: frozenset[str] = frozenset()
+) -> dict[str, object]:
+    schema = {key: value for key, value in schema.items() if key not in _NOT_STRICT}
+    if (ref := schema.get("$ref")) is not None and len(schema) > 1:
+        # A reference may have no description beside it (OpenAI, Gemini): what it names takes its place, but not in
+        # itself, where there would be no end.
+        name = str(ref).rpartition("/")[2]
+        if name in within:
+            return {"$ref": ref}
+        within |= {name}
+        schema = {**found[name], **schema}
+        del schema["$ref"]
     body: dict[str, object] = {}
     for key, value in schema.items():
         if key in _NAMED and isinstance(value, Mapping):
-            body[key] = {name: _close(one) for name, one in value.items()}
+            body[key] = {name: _close(one, found, within) for name, one in value.items()}
         elif key not in _NOT_STRICT:
-            body[key] = value if key in _VALUES else _close(value)
+            body[key] = _close(value, found, within) if key in _NESTED else value
+    if isinstance(values := schema.get("enum"), list) and "type" not in schema:  # a value without a type is refused
+        types = sorted({_TYPES.get(type(value), "string") for value in values})
+        body["type"] = types[0] if len(types) == 1 else types
     properties = schema.get("properties")
     if isinstance(properties, Mapping):
         body["additionalProperties"], body["required"] = False, list(properties)
     return body
 
 
-def _close(schema: object) -> object:
+def _close(schema: object, found: Mapping[str, Mapping[str, object]], within: frozenset[str]) -> object:
     if isinstance(schema, list):
-        return [_close(one) for one in schema]
-    return _closed(schema) if isinstance(schema, Mapping) else schema
+        return [_close(one, found, within) for one in schema]
+    return _closed(schema, found, within) if isinstance(schema, Mapping) else schema
 
 
 def _references(schema: object) -> Iterator[object]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
+from typing import Annotated
 
+import msgspec
 import pytest
 
 from headrace import errors
@@ -14,6 +17,7 @@ from headrace._types import (
     GenerationConfig,
     ImagePart,
     ReasoningPart,
+    TextPart,
     Tool,
     ToolCall,
     ToolResultPart,
@@ -37,6 +41,54 @@ def test_what_was_not_given_is_not_sent() -> None:
         "max_tokens": DEFAULT_MAX_TOKENS,
         "messages": [{"role": "user", "content": "Hi"}],
     }
+
+
+def test_a_strict_tool_tells_in_words_what_the_vendor_does_not_enforce() -> None:
+    """It answers 400 to a strict tool with "minimum"; one that is not strict takes every keyword."""
+
+    def book(nights: Annotated[int, msgspec.Meta(ge=1, description="How long")], price: Decimal) -> None: ...
+
+    nights = {"type": "integer", "minimum": 1, "description": "How long"}
+    (plain,) = sent(AIMessage("user", "Hi"), tools=[Tool.of(book)])["tools"]
+    assert plain["input_schema"]["properties"]["nights"] == nights
+    (strict,) = sent(AIMessage("user", "Hi"), tools=[Tool.of(book, strict=True)])["tools"]
+    assert strict["input_schema"]["properties"] == {
+        "nights": {"type": "integer", "description": "How long (minimum: 1)"},
+        "price": {"type": "string", "description": "format: decimal"},
+    }
+
+
+def test_what_structured_output_does_not_take_is_told_in_words() -> None:
+    pair = {"type": "array", "prefixItems": [{"type": "integer"}], "items": False}
+    properties = {"pair": pair, "data": {"type": "string", "contentEncoding": "base64", "default": "", "format": "uri"}}
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    body = sent(AIMessage("user", "Hi"), response_format=schema)
+    assert body["output_config"]["format"]["schema"]["properties"] == {
+        "pair": {"type": "array", "description": "prefixItems: [{'type': 'integer'}]"},
+        "data": {"type": "string", "description": "contentEncoding: base64, default: ", "format": "uri"},
+    }
+
+
+def test_an_answer_of_no_words_is_not_sent_again() -> None:
+    """The vendor: "all messages must have non-empty content", "text content blocks must be non-empty"."""
+    for nothing in ("", [], [TextPart("")]):
+        body = sent(AIMessage("user", "Hi"), AIMessage("assistant", nothing), AIMessage("user", "Hi?"))
+        assert body["messages"] == [{"role": "user", "content": "Hi"}, {"role": "user", "content": "Hi?"}]
+    body = sent(AIMessage("assistant", [TextPart(""), ToolCall("a", "f", "")]))
+    assert body["messages"][0]["content"] == [{"type": "tool_use", "id": "a", "name": "f", "input": {}}]
+
+
+def test_what_a_user_says_without_words_is_for_the_vendor_to_refuse() -> None:
+    assert sent(AIMessage("user", ""))["messages"] == [{"role": "user", "content": ""}]
+    assert sent(AIMessage("user", [TextPart("")]))["messages"][0]["content"] == [{"type": "text", "text": ""}]
+
+
+def test_tool_results_stand_before_the_words_of_their_message() -> None:
+    """The vendor looks for them at the start of the turn behind the calls."""
+    words, results = TextPart("See:"), [ToolResultPart("a", "1"), ToolResultPart("b", "2")]
+    (turn,) = sent(AIMessage("user", [words, *results]))["messages"]
+    assert [block["type"] for block in turn["content"]] == ["tool_result", "tool_result", "text"]
+    assert [block["tool_use_id"] for block in turn["content"][:2]] == ["a", "b"]
 
 
 def test_system_messages_go_to_the_top() -> None:

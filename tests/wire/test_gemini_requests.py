@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
-from headrace import errors
+from headrace import _schema, errors
 from headrace._types import (
     AIMessage,
     AudioPart,
@@ -44,6 +45,33 @@ def test_the_model_is_part_of_the_path_and_of_nothing_else(model: str, stream: b
 
 def test_what_was_not_given_is_not_sent() -> None:
     assert sent(AIMessage("user", "Hi")) == {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+
+
+class Node(msgspec.Struct):
+    value: int
+    next: Node | None
+    children: list[Node]
+
+
+class Tree(msgspec.Struct):
+    root: Node
+    name: str
+
+
+def test_what_leads_back_to_its_own_type_is_not_required() -> None:
+    """The vendor's reference: cyclic references only within non-required properties; nullable is not enough."""
+    for cls, required in ((Tree, ["root", "name"]), (Node, ["value", "next", "children"])):
+        body = sent(AIMessage("user", "Hi"), response_format=_schema.of_type(cls, strict=True))
+        schema = body["generationConfig"]["responseJsonSchema"]
+        assert schema["required"] == required
+        assert schema["$defs"]["Node"]["required"] == ["value"]
+        assert set(schema["$defs"]["Node"]["properties"]) == {"value", "next", "children"}
+
+
+def test_a_schema_that_refers_to_its_own_root_is_loosened_there() -> None:
+    me = {"type": "object", "properties": {"a": {"type": "integer"}, "me": {"$ref": "#"}}, "required": ("a", "me")}
+    body = sent(AIMessage("user", "Hi"), response_format=me)
+    assert body["generationConfig"]["responseJsonSchema"] == {**me, "required": ["a"]}
 
 
 def test_system_messages_become_the_instruction() -> None:

@@ -294,3 +294,9 @@ def test_a_part_without_a_place_is_refused(message: AIMessage) -> None:
 def test_a_path_has_been_read_before() -> None:
     with pytest.raises(TypeError, match="still holds a Path"):
         turns("user", ImagePart(Path("x.png")))
+
+
+def test_sound_by_its_url_is_told() -> None:
+    """A name of a file as a str, where a Path is meant."""
+    with pytest.raises(UnsupportedOptionError, match="recorded sound has no URL here: give its bytes or a Path"):
+        turns("user", AudioPart("song.mp3"))

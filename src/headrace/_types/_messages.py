@@ -136,12 +136,24 @@ class ToolResultPart:
     What a tool answered to the call `call_id`; `name` is the tool's (Gemini asks for it).
 
     `content` is text, or parts where the vendor takes images and documents from a tool.
+
+    Raises:
+        TypeError: a content that is neither text nor parts, such as a dict: give its JSON text.
     """
 
     call_id: str
     content: str | Sequence[TextPart | ImagePart | DocumentPart]
     name: str | None = None
     is_error: bool = False
+
+    def __post_init__(self) -> None:
+        content: object = self.content  # what it is said to be is not always what comes
+        if isinstance(content, str):
+            return
+        if not isinstance(content, Sequence) or not all(isinstance(part, _PARTS) for part in content):
+            raise TypeError(
+                f"content is {content!r:.80}: it must be a text, such as json.dumps(...), or a list of parts"
+            )
 
     @property
     def text(self) -> str:

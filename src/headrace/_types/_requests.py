@@ -112,7 +112,7 @@ class Tool:
             result = await result
         try:
             text = result if isinstance(result, str) else msgspec.json.encode(result).decode()
-        except TypeError as exc:
+        except (TypeError, ValueError, RecursionError) as exc:
             raise TypeError(f"tool {self.name!r}: its result has no JSON form: {exc}") from exc
         return ToolResultPart(call.id, text, call.name)
 

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from anyio import Path
 
-from .._types import AIMessage, AudioPart, DocumentPart, ImagePart, Part
+from .._types import AIMessage, AudioPart, DocumentPart, ImagePart, Part, ToolResultPart
 
 __all__ = ("loaded",)
+
+_Any = TypeVar("_Any", bound=Part)
 
 
 async def loaded(messages: Sequence[AIMessage]) -> Sequence[AIMessage]:
@@ -23,9 +25,7 @@ async def loaded(messages: Sequence[AIMessage]) -> Sequence[AIMessage]:
         ValueError: a suffix that has no known media type, where none is given.
         OSError: a file cannot be read.
     """
-    if not any(
-        _is_file(part) for message in messages if not isinstance(message.content, str) for part in message.content
-    ):
+    if not any(_has_file(message.content) for message in messages):
         return messages
     return [
         replace(message, content=[await _read(part) for part in message.content])
@@ -35,11 +35,20 @@ async def loaded(messages: Sequence[AIMessage]) -> Sequence[AIMessage]:
     ]
 
 
-def _is_file(part: Part) -> bool:
-    return isinstance(part, ImagePart | DocumentPart | AudioPart) and not isinstance(part.source, bytes | str)
+def _has_file(content: str | Sequence[Part]) -> bool:
+    if isinstance(content, str):
+        return False
+    return any(
+        _has_file(part.content)
+        if isinstance(part, ToolResultPart)
+        else isinstance(part, ImagePart | DocumentPart | AudioPart) and not isinstance(part.source, bytes | str)
+        for part in content
+    )
 
 
-async def _read(part: Part) -> Part:
+async def _read(part: _Any) -> _Any:
+    if isinstance(part, ToolResultPart) and not isinstance(part.content, str):
+        return replace(part, content=[await _read(one) for one in part.content])
     if not isinstance(part, ImagePart | DocumentPart | AudioPart) or isinstance(part.source, bytes | str):
         return part
     media_type = part.media_type or _guessed(part.source.suffix)

@@ -6,9 +6,9 @@ refuse or to send, not what its models can do. A default model stands only where
 by itself: any other name is retired within the year.
 
 Sources, read 2026-11: the vendors' API references and quick starts; the paths and headers that their servers answer to.
-Mistral answers 422 to every field that it does not know, and tells usage unasked. Groq answers 400 to an author's name.
-Azure's newer models refuse `max_tokens`. DeepSeek and Moonshot answer 400 where a turn that called tools comes without
-its reasoning.
+Mistral answers 422 to every field that it does not know, 400 to an id of a call that is not nine letters and digits,
+and tells usage unasked. Groq answers 400 to an author's name. Azure's newer models refuse `max_tokens`. DeepSeek and
+Moonshot answer 400 where a turn that called tools comes without its reasoning.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ _MISTRAL: Final = Quirks(
     refuses=frozenset({"metadata", "service_tier"}),
     names=False,
     reasoning_field="content",
+    call_ids="[a-zA-Z0-9]{9}",
     stream_options={},
 )
 _GROQ: Final = Quirks(fields=_OLD, refuses=frozenset({"metadata"}), names=False)

@@ -1,7 +1,7 @@
 """
 Anthropic Messages requests: messages and options in, the JSON body out.
 
-Puts in what the caller gave and nothing else, but for `max_tokens`, which the vendor requires. A schema for the answer
+Puts in what the caller gave and nothing else, but for `max_tokens`, which the vendor requires. An enforced schema
 loses the constraints on numbers and lengths that the vendor refuses; they are told in its descriptions, and whoever
 parses the answer checks them. Thinking goes back only whole, with its signature. Which model takes which option changes
 monthly and is not known here. Source: the Messages API reference and the vendor's SDK types, 2026-11.
@@ -32,7 +32,7 @@ from .._types import (
 )
 from ..errors import UnsupportedOptionError
 from ._codec import Encoded
-from ._history import History
+from ._history import History, with_ids
 from ._shared import arguments, dump, inline, schema_of
 
 __all__ = ("DEFAULT_MAX_TOKENS", "encode")
@@ -45,6 +45,8 @@ PROVIDER: Final = "anthropic"
 # for reasoning, and is written well within the 10 minutes after which an unstreamed call is cut. The output limits
 # count what was generated, not this number.
 DEFAULT_MAX_TOKENS: Final = 16_384
+
+CALL_IDS: Final = "[a-zA-Z0-9_-]+"  # by its answer 400 to any other
 
 BREAKPOINTS: Final = 4  # the most that one request may have
 
@@ -65,6 +67,7 @@ def encode(messages: Sequence[AIMessage], config: GenerationConfig, *, model: st
     }
     if stream:
         body["stream"] = True
+    messages = with_ids(messages, PROVIDER, CALL_IDS)
     history = History(PROVIDER, breakpoints=True)
     if system := [block for message in messages if message.role == "system" for block in _system(message, history)]:
         body["system"] = system
@@ -147,8 +150,11 @@ def _ephemeral(ttl: str | None) -> JSONObject:
     return {"type": "ephemeral"} if ttl is None else {"type": "ephemeral", "ttl": ttl}
 
 
-# What structured output does not take, by the vendor's guide to it.
+# What structured output and strict tools do not take, by the vendor's guide and SDK.
 _CONSTRAINTS: Final = (
+    "contentEncoding",
+    "default",
+    "examples",
     "minimum",
     "maximum",
     "exclusiveMinimum",
@@ -158,7 +164,11 @@ _CONSTRAINTS: Final = (
     "maxLength",
     "maxItems",
     "uniqueItems",
+    "prefixItems",
+    "minProperties",
+    "maxProperties",
 )
+_FORMATS: Final = ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
 
 
 def _plain_schema(schema: Mapping[str, object]) -> JSONObject:
@@ -168,7 +178,13 @@ def _plain_schema(schema: Mapping[str, object]) -> JSONObject:
     for key, value in schema.items():
         if key in {"properties", "$defs"} and isinstance(value, Mapping):
             body[key] = {name: _plain(one) for name, one in value.items()}
-        elif key in _CONSTRAINTS or (key == "minItems" and value not in {0, 1}):
+        elif key == "items" and value is False:
+            pass  # behind "prefixItems", which are told
+        elif (
+            key in _CONSTRAINTS
+            or (key == "minItems" and value not in {0, 1})
+            or (key == "format" and value not in _FORMATS)
+        ):
             told.append(f"{key}: {value}")
         elif key in {"enum", "const", "required"}:
             body[key] = value
@@ -205,7 +221,9 @@ def _reasoning(wanted: str | int | Reasoning | Mapping[str, object]) -> tuple[Ma
 
 
 def _tool(tool: Tool) -> JSONObject:
-    body: JSONObject = {"name": tool.name, "input_schema": tool.parameters}
+    # A strict tool has the limits of structured output; `Tool.decode()` checks what is only told there.
+    parameters = _plain_schema(tool.parameters) if tool.strict else tool.parameters
+    body: JSONObject = {"name": tool.name, "input_schema": parameters}
     if tool.description:
         body["description"] = tool.description
     if tool.strict is not None:
@@ -223,13 +241,20 @@ def _system(message: AIMessage, history: History) -> list[JSONObject]:
     return blocks
 
 
+_NOTHING: Final[tuple[object, ...]] = ("", [], (), [TextPart("")], (TextPart(""),))
+
+
 def _turn(message: AIMessage, history: History) -> JSONObject | None:
     """None for a message of which nothing can be sent."""
     role = "assistant" if message.role == "assistant" else "user"
     if message.name and message.role != "tool":
         history.drop("an author's name")
+    if role == "assistant" and message.content in _NOTHING:
+        return None  # an answer of no words, which is refused
     if not isinstance(message.content, str):
-        blocks = _blocks(message.content, history)
+        # A block of no words is refused, and so is a result behind anything else.
+        said = [part for part in message.content if part != TextPart("")] or message.content
+        blocks = sorted(_blocks(said, history), key=lambda block: block["type"] != "tool_result")
         return {"role": role, "content": blocks} if blocks or not message.content else None
     if message.role != "tool":
         return {"role": role, "content": message.content}

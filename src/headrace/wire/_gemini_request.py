@@ -30,7 +30,7 @@ from .._types import (
 from ..errors import UnsupportedOptionError
 from ._codec import Encoded
 from ._history import History
-from ._shared import arguments, dump, inline
+from ._shared import arguments, as_map, dump, inline, schema_of
 
 __all__ = ("encode",)
 
@@ -110,9 +110,54 @@ def _generation(config: GenerationConfig) -> JSONObject:
     if config.response_format is not None:
         body["responseMimeType"] = "application/json"
         if config.response_format != "json":
-            body["responseJsonSchema"] = config.response_format
+            body["responseJsonSchema"] = _unrollable(schema_of(config.response_format))
     if config.reasoning is not None:
         body["thinkingConfig"] = _thinking(config.reasoning)
+    return body
+
+
+def _unrollable(schema: Mapping[str, object]) -> Mapping[str, object]:
+    """
+    The schema with no property required that leads back to the type that has it.
+
+    "Cyclic references ... may only be used within non-required properties. (Nullable properties are not sufficient.)"
+    """
+    named = {f"#/$defs/{name}": one for name, one in as_map(schema.get("$defs")).items()}
+    named["#"] = {key: value for key, value in schema.items() if key != "$defs"}
+    loops = {name: one for name, one in named.items() if name in _reached(one, named)}
+    if not loops:
+        return schema
+    found = {name: _loosened(one, name, named) if name in loops else one for name, one in named.items()}
+    body = dict(as_map(found.pop("#")))
+    return body | {"$defs": {name.removeprefix("#/$defs/"): one for name, one in found.items()}} if found else body
+
+
+def _reached(schema: object, named: Mapping[str, object]) -> set[object]:
+    """The names of all that a schema leads to."""
+    found: set[object] = set()
+    left = [schema]
+    while left:
+        one = left.pop()
+        if isinstance(one, Mapping):
+            name = one.get("$ref")
+            if isinstance(name, str) and name not in found:
+                found.add(name)
+                left.append(named.get(name))
+            left += one.values()
+        elif isinstance(one, list | tuple):
+            left += one
+    return found
+
+
+def _loosened(schema: object, name: str, named: Mapping[str, object]) -> object:
+    if isinstance(schema, list | tuple):
+        return [_loosened(one, name, named) for one in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    body = {key: _loosened(value, name, named) for key, value in schema.items()}
+    required, properties = schema.get("required"), as_map(schema.get("properties"))
+    if isinstance(required, list | tuple):
+        body["required"] = [one for one in required if name not in _reached(properties.get(one), named)]
     return body
 
 

@@ -108,10 +108,11 @@ def audio(part: AudioPart, *, provider: str) -> JSONObject:
     Recorded sound.
 
     Raises:
-        UnsupportedOptionError: a media type that the formats have no word for.
+        UnsupportedOptionError: a media type that the formats have no word for, or a URL.
     """
     found = inline(part, provider=provider)
-    assert found is not None, "an AudioPart has no URL"
+    if found is None:
+        raise unsupported(provider, "messages", "recorded sound has no URL here: give its bytes or a Path")
     media_type, data = found
     if media_type not in _AUDIO_FORMATS:
         raise unsupported(provider, "messages", f"{media_type!r} has no place here: give audio/wav or audio/mpeg")

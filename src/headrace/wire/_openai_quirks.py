@@ -27,6 +27,7 @@ class Quirks:
         reasoning: how its reasoning is asked for: by an effort word, or by an object that also has a budget.
         reasoning_field: where in a message of the assistant it takes its reasoning back: a field of that name, or
             "content" for parts of that; "" where it takes none. `reasoning_details` go back wherever they came from.
+        call_ids: what an id of another vendor's call must match. OpenAI takes up to 40 characters.
         cache: which of "key", "ttl" and "breakpoint" its prompt cache knows.
         stream_options: sent with every stream.
         reasoning_apart: `completion_tokens` leaves out the reasoning that was billed beside it.
@@ -38,6 +39,7 @@ class Quirks:
     schemas: Literal["strict", "plain", "none"] = "strict"
     reasoning: Literal["effort", "object"] = "effort"
     reasoning_field: Literal["", "reasoning_content", "reasoning", "content"] = ""
+    call_ids: str = ".{1,40}"
     cache: frozenset[str] = frozenset()
     stream_options: Mapping[str, object] = field(default_factory=lambda: {"include_usage": True})
     reasoning_apart: bool = False

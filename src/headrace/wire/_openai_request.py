@@ -12,7 +12,7 @@ from typing import Final
 
 from .._types import AIMessage, GenerationConfig, Reasoning
 from ._codec import Encoded
-from ._history import History
+from ._history import History, with_ids
 from ._openai_messages import turns
 from ._openai_parts import TOOL_CHOICES, JSONObject, cache_fields, function, json_schema, reasoning, unsupported
 from ._openai_quirks import Quirks
@@ -37,6 +37,7 @@ def encode(
     provider: str, quirks: Quirks, messages: Sequence[AIMessage], config: GenerationConfig, *, model: str, stream: bool
 ) -> Encoded:
     """The request of `POST /chat/completions`; see `Codec.encode`."""
+    messages = with_ids(messages, provider, quirks.call_ids)
     history = History(provider, breakpoints="breakpoint" in quirks.cache)
     body: JSONObject = {
         "model": model,

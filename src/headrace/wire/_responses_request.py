@@ -15,7 +15,7 @@ from typing import Final
 
 from .._types import AIMessage, CacheBreakpoint, GenerationConfig, Reasoning, Tool
 from ._codec import Encoded
-from ._history import History
+from ._history import History, with_ids
 from ._openai_parts import TOOL_CHOICES, JSONObject, cache_fields, function, json_schema, reasoning, unsupported
 from ._responses_messages import Items
 from ._shared import dump, schema_of
@@ -44,6 +44,7 @@ OPENAI: Final = Quirks(cache=frozenset({"key", "ttl", "breakpoint"}), stream_opt
 GROK: Final = Quirks(refuses=frozenset({"metadata"}), cache=frozenset({"key"}))
 COMPATIBLE: Final = Quirks()
 
+CALL_IDS: Final = ".{1,64}"
 _ENCRYPTED_REASONING: Final = "reasoning.encrypted_content"
 _ABSENT: Final = ("top_k", "stop_sequences", "seed")  # options that this format has no field for
 _FIELDS: Final[Mapping[str, str]] = {  # options that are sent as they are
@@ -91,6 +92,7 @@ def encode(
 
 def prompt(provider: str, messages: Sequence[AIMessage], config: GenerationConfig, history: History) -> JSONObject:
     """What the model reads, and what costs tokens of input: messages, tools, the answer's format, how it reasons."""
+    messages = with_ids(messages, provider, CALL_IDS)
     # What stands first is the instructions; a later word of the system stays where it was said, and so does one that
     # ends a prefix to be cached: the instructions are no part that could bear that.
     leading = list(takewhile(_is_instruction, messages))
