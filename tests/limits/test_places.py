@@ -209,6 +209,40 @@ async def test_who_waits_longer_than_the_caller_can_is_refused_by_the_forecast(w
     assert current_time() == began
 
 
+@pytest.mark.parametrize(("limits", "waiting", "minutes"), [(None, 400, 3), ({"requests": 100.0}, 350, 3)])
+async def test_the_forecast_of_a_long_line_is_longer_than_a_window(
+    wall: None, limits: dict[str, float] | None, waiting: int, minutes: int
+) -> None:
+    """What stands before a request has to be paid for too, however much more than one bucket it is."""
+    pacer = Pacer(RateLimitPolicy(max_wait=math.inf, limits=limits))
+    for _ in range(14):
+        ticket = await pacer.take(FREE)
+        pacer.sample(ticket, RateLimitInfo() if limits else answer(100, 99, 0.6))
+        pacer.finish(ticket)
+        await sleep(1)
+    done = 0
+
+    async def wait() -> None:
+        nonlocal done
+        ticket = await pacer.take(FREE)
+        pacer.finish(ticket)
+        done += 1
+
+    async with create_task_group() as tasks:
+        for _ in range(waiting):
+            tasks.start_soon(wait)
+        await wait_all_tasks_blocked()
+        began, foretold = current_time(), pacer.forecast(FREE)
+        assert 60 * (minutes - 1) < foretold < 60 * (minutes + 0.5)
+        with pytest.raises(RateLimitError, match="Next place in 1") as refused:
+            await pacer.take(FREE, max_wait=70)
+        assert current_time() == began
+        assert refused.value.retry_after == pytest.approx(foretold)
+        while done < waiting:
+            await sleep(1)
+        assert current_time() - began == pytest.approx(foretold, rel=0.1)
+
+
 async def test_a_refusal_keeps_all_away_until_the_vendor_said(wall: None, told: list[Event]) -> None:
     pacer = Pacer(name="openai")
     ticket = await pacer.take(FREE, scope="m")

@@ -97,13 +97,15 @@ class Bucket(msgspec.Struct):
                 self.extra *= math.exp(-passed / CALM)
             self.at = now
 
-    def missing(self, amount: float, doubt: float) -> float:
-        """What must come in before `amount` can be taken; a large request is content with a full bucket."""
+    def missing(self, amount: float, doubt: float, ahead: float = 0.0) -> float:
+        """
+        What must come in before `amount` can be taken, after `ahead`; a large request is content with a full bucket.
+        """
         reserve = self.reserve + doubt
         need = min(amount * self.inflation, max(0.0, self.limit - reserve)) + reserve
         if self.is_late:
             need = max(need, 1.0)
-        return need - self.level
+        return need + ahead * self.inflation - self.level
 
     def charge(self, amount: float, unbilled: float) -> Mark:
         """Take `amount`; `unbilled` is what others of mine will still be billed for."""

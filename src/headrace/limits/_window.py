@@ -57,20 +57,25 @@ class Window(msgspec.Struct):
             del log[:gone]
         return sum(amount for _, amount in log)
 
-    def wait(self, amount: float, now: float) -> float:
-        """Seconds until `amount` fits; what is larger than all that is allowed is content with an empty window."""
+    def wait(self, amount: float, now: float, ahead: float = 0.0) -> float:
+        """
+        Seconds until `amount` fits, after `ahead`; what is larger than all that is allowed is content with an empty
+        window.
+        """
         if self.allowed == math.inf:
             return 0.0
-        over = self.used(now) + min(amount, self.allowed) - self.allowed
+        over = self.used(now) + ahead + min(amount, self.allowed) - self.allowed
         if over <= TINY:
             return 0.0
+        later = max(0, math.ceil(over / self.allowed - TINY) - 1)  # windows that those ahead fill
         if self.phased:
-            return self.ends - now + AFTER
-        for sent_at, taken in self.log:
+            return self.ends - now + later * self.span + AFTER
+        over -= later * self.allowed
+        for sent_at, taken in (*self.log, (now, math.inf)):
             over -= taken
             if over <= TINY:
-                return sent_at + self.span - now + AFTER
-        return self.span
+                return sent_at + (later + 1) * self.span - now + AFTER
+        raise AssertionError("what is sent now is more than anything")
 
     def charge(self, amount: float, now: float) -> None:
         """Note a send."""

@@ -170,9 +170,10 @@ class Model(msgspec.Struct):
 
     def forecast(self, price: Price, ahead: Amounts, now: float) -> Wait | None:
         """How long `price` would wait behind `ahead`; None if not at all. Where nothing is known nothing is said."""
-        if now < self.blocked:
+        wait = self._short(price, ahead, now)
+        if now < self.blocked and (wait is None or wait.seconds < self.blocked - now):
             return Wait(self.blocked - now)
-        return self._short(price, ahead, now)
+        return wait
 
     def levels(self, now: float) -> Iterator[Level]:
         """Every limit that is known, as it stands at `now`."""
@@ -241,12 +242,12 @@ class Model(msgspec.Struct):
             held = SIGMAS * bucket.inflation * math.sqrt(unsure) if unsure > 0 else 0.0
             if self.answers < KNOWN:
                 held += EARLY * bucket.limit * max(0.0, 1 - (now - (self.began or now)) / FADES)
-            missing = bucket.missing(charge[measure] + ahead[measure], held)
+            missing = bucket.missing(charge[measure], held, ahead[measure])
             if missing > 0 and (worst is None or missing / bucket.rate > worst.seconds):
                 worst = Wait(missing / bucket.rate, name, bucket.limit, bucket.level, charge[measure])
         for name, window in self.windows.items():
             measure = window.measure
-            seconds = window.wait(charge[measure] + ahead[measure], now)
+            seconds = window.wait(charge[measure], now, ahead[measure])
             if seconds > 0 and (worst is None or seconds > worst.seconds):
                 left = max(0.0, window.allowed - window.used(now))
                 worst = Wait(seconds, name, window.limit, left, charge[measure])
