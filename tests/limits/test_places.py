@@ -164,6 +164,36 @@ async def test_one_that_was_refused_stands_where_it_stood(wall: None) -> None:
     assert pacer.taken == 0
 
 
+async def test_the_forecast_of_one_that_was_refused_is_that_of_its_place(wall: None) -> None:
+    """A hundred came later: they do not stand before it."""
+    pacer = Pacer(RateLimitPolicy(max_wait=math.inf))
+    first = await pacer.take(FREE)
+    pacer.sample(first, answer(60, 59, 1))
+    pacer.finish(first)
+    refused = await pacer.take(FREE)
+    async with create_task_group() as tasks:
+        for _ in range(100):
+            tasks.start_soon(pacer.take, FREE)
+        await wait_all_tasks_blocked()
+        pacer.limited(refused, RateLimitError("slow down", retry_after=5.0))
+        began = current_time()
+        pacer.finish(await pacer.take(FREE, max_wait=10, again=refused))
+        assert current_time() - began == pytest.approx(5.0, abs=0.1)
+        tasks.cancel_scope.cancel()
+
+
+async def test_those_of_a_lower_priority_are_not_said_to_be_ahead(wall: None) -> None:
+    pacer = Pacer(RateLimitPolicy(max_wait=math.inf))
+    pacer.limited(await pacer.take(FREE), RateLimitError("slow down", retry_after=50.0))
+    async with create_task_group() as tasks:
+        for _ in range(9):
+            tasks.start_soon(pacer.take, FREE)
+        await wait_all_tasks_blocked()
+        with pytest.raises(RateLimitError, match=r"no place within 20 s.* 0 ahead"):
+            await pacer.take(FREE, priority=1, max_wait=20)
+        tasks.cancel_scope.cancel()
+
+
 # ---------------------------------------------------------------- limits
 
 

@@ -149,7 +149,7 @@ async def test_the_next_of_a_line_does_not_inherit_the_charge_of_the_one_that_le
             async with create_task_group() as waiting:
                 waiting.start_soon(partial(pacer.take, Cost(901, 1), max_wait=100))
                 await sleep(1)
-                tasks.start_soon(partial(pacer.take, Cost(200, 1), max_wait=100))
+                tasks.start_soon(partial(pacer.take, Cost(200, 1), max_wait=200))
                 await sleep(1)
                 assert store.first.place is not None
                 assert store.first.place.charge[1] == 901

@@ -70,7 +70,7 @@ class Lane:
     One scope of a pacer.
 
     `slots` says how many more exchanges may run, `opened` is told of each ticket, `refusal` makes the error for one
-    whose forecast has become too long, `news` tells the world.
+    whose forecast has become too long behind so many, `news` tells the world.
     """
 
     scope: str
@@ -87,7 +87,7 @@ class Lane:
         news: News,
         slots: Callable[[], int],
         opened: Callable[[Ticket], None],
-        refusal: Callable[[Lane, Waiter, Wait], Exception],
+        refusal: Callable[[Lane, Waiter, Wait, int], Exception],
     ) -> None:
         self.scope, self.model, self.paces = scope, model, paces
         self.line: Line[Waiter] = Line()
@@ -155,10 +155,10 @@ class Lane:
     def hold(self, turn: Turn[Waiter], wait: Wait, now: float) -> None:
         """The store foretells the wait of one: too long, and it is refused."""
         if turn.is_open and now + (0.0 if wait.seconds == math.inf else wait.seconds) > turn.owner.until:
-            self._refuse(turn, wait)
+            self._refuse(turn, wait, 0)
 
-    def _refuse(self, turn: Turn[Waiter], wait: Wait) -> None:
-        turn.owner.error = self._refusal(self, turn.owner, wait)
+    def _refuse(self, turn: Turn[Waiter], wait: Wait, ahead: int) -> None:
+        turn.owner.error = self._refusal(self, turn.owner, wait, ahead)
         self.line.leave(turn)
         turn.owner.ring()
 
@@ -167,10 +167,13 @@ class Lane:
         if now < self._next_look or not self.line.length:
             return
         self._next_look = now + LOOK + LOOK_EACH * self.line.length
+        stay = 0
         for turn, ahead in self.line.in_order():
             wait = self.model.forecast(turn.price, ahead, now)
             if wait is not None and now + wait.seconds > turn.owner.until:
-                self._refuse(turn, wait)
+                self._refuse(turn, wait, stay)
+            else:
+                stay += 1
 
     # ---------------------------------------------------------------- what became of a ticket
 

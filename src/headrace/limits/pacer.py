@@ -193,7 +193,7 @@ class Pacer:
         if (ticket := waiter.ticket) is not None:
             return ticket
         try:
-            self._foretell(lane, turn, now)
+            self._foretell(lane, turn, now, is_back=again is not None)
             ticket = await self._wait(lane, waiter)
             lane.news.granted(label, ticket.since - now, ticket.since)
             return ticket
@@ -204,20 +204,20 @@ class Pacer:
             lane.advance(current_time())
             raise
 
-    def _foretell(self, lane: Lane, turn: Turn[Waiter], now: float) -> None:
-        """Say how long it will be; refuse at once what would be too long."""
+    def _foretell(self, lane: Lane, turn: Turn[Waiter], now: float, *, is_back: bool) -> None:
+        """Say how long it will be; refuse at once what would be too long. Who `is_back` stands before its equals."""
         waiter, line = turn.owner, lane.line
-        ahead = line.count_ahead(turn.priority) - 1
-        wait = None
-        if lane.paces:
-            sums = line.ahead(turn.priority)
+        if is_back:
+            before, ahead = line.before(turn)
+        else:
+            sums, ahead = line.ahead(turn.priority), line.count_ahead(turn.priority) - 1
             charge = turn.price.charge
             before = (sums[0] - charge[0], sums[1] - charge[1], sums[2] - charge[2], sums[3] - charge[3])
-            wait = lane.model.forecast(turn.price, before, now)
+        wait = lane.model.forecast(turn.price, before, now) if lane.paces else None
         if line.length > self.policy.max_queue:
-            raise self._refusal(lane, waiter, wait or Wait(math.inf), full=True)
+            raise self._refusal(lane, waiter, wait or Wait(math.inf), ahead, full=True)
         if wait is not None and now + wait.seconds > waiter.until:
-            raise self._refusal(lane, waiter, wait)
+            raise self._refusal(lane, waiter, wait, ahead)
         lane.news.held(waiter.label, wait, ahead, now)
 
     async def _wait(self, lane: Lane, waiter: Waiter) -> Ticket:
@@ -344,13 +344,13 @@ class Pacer:
 
     # ---------------------------------------------------------------- words
 
-    def _refusal(self, lane: Lane, waiter: Waiter, wait: Wait, *, full: bool = False) -> RateLimitError:
+    def _refusal(self, lane: Lane, waiter: Waiter, wait: Wait, ahead: int, *, full: bool = False) -> RateLimitError:
         return no_place(
             self._name,
             lane.scope,
             wait,
-            ahead=max(0, lane.line.length - 1),
-            patience=waiter.until - current_time(),
+            ahead=ahead,
+            patience=waiter.until - waiter.since,
             full=full,
             wall=_clock.wall(),
         )
@@ -359,7 +359,7 @@ class Pacer:
         """The time is over: for want of a slot, or of the limit."""
         now = current_time()
         if self.limit > len(self._held):
-            return self._refusal(lane, waiter, Wait(max(0.0, waiter.looks_at - now)))
+            return self._refusal(lane, waiter, Wait(max(0.0, waiter.looks_at - now)), max(0, lane.line.length - 1))
         held = sorted((ticket.since, ticket.label) for ticket in self._held)
         waited = round(waiter.until - waiter.since, 3)
         return no_slot(self._name, self.limit, waited, [(label, now - since) for since, label in held])
