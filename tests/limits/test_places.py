@@ -380,3 +380,84 @@ async def test_what_was_never_sent_comes_back_whole(wall: None) -> None:
 def test_a_policy_that_cannot_be_is_refused(given: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RateLimitPolicy(**given)  # type: ignore[arg-type]  # what is wrong with it is the test
+
+
+# ---------------------------------------------------------------- shares, days
+
+
+async def paced(pacer: Pacer, limit: float, seconds: float) -> int:
+    """Requests that a bucket of `limit` a minute, full at first but for what others took, lets in."""
+    began = at = current_time()
+    level, sent = 0.8 * limit, 0
+    while current_time() < began + seconds:
+        ticket = await pacer.take(FREE, max_wait=600)
+        now = current_time()
+        level, at, sent = min(limit, level + (now - at) * limit / 60) - 1, now, sent + 1
+        pacer.sample(ticket, answer(limit, float(int(level)), 60 * (1 - level / limit)))
+        pacer.finish(ticket)
+    return sent
+
+
+async def test_a_share_is_that_part_of_the_limit_also_when_the_limit_changes(wall: None) -> None:
+    """What the first answer shows that others took is no reason to keep off the own part of it."""
+    pacer = Pacer(RateLimitPolicy(share=0.5))
+    assert 240 < await paced(pacer, 100, 300) < 320
+    assert 1_200 < await paced(pacer, 500, 300) < 1_600
+    assert 45 < await paced(pacer, 20, 300) < 80
+    levels = {level.name: (level.limit, level.rate * 60) for level in pacer.snapshot()[0].levels}
+    assert levels["share of requests"] == pytest.approx((10, 10))
+
+
+async def test_a_limit_that_falls_leaves_no_debt(wall: None) -> None:
+    pacer = Pacer()
+    for limit in (500, 20):
+        ticket = await pacer.take(FREE)
+        pacer.sample(ticket, answer(limit, limit - 1, 0))
+        pacer.finish(ticket)
+    assert pacer.snapshot()[0].levels[0].left > 17
+
+
+async def test_a_share_of_limits_that_were_told_does_not_grow() -> None:
+    pacer = Pacer(RateLimitPolicy(share=0.5, limits={"requests": 50}), blind=True)
+    began, sent = current_time(), 0
+    while current_time() < began + 1_800:
+        ticket = await pacer.take(FREE, max_wait=600)
+        pacer.sample(ticket, RateLimitInfo())
+        pacer.finish(ticket)
+        sent += 1
+    assert 700 <= sent <= 26 * 30
+
+
+@pytest.mark.parametrize("is_refusal", [False, True])
+async def test_what_is_left_of_a_day_can_be_used(wall: None, is_refusal: bool) -> None:
+    """Who took the rest of it took it in all of the day."""
+    pacer = Pacer(RateLimitPolicy(max_wait=5))
+    if is_refusal:
+        refusal = RateLimitError("tokens", retry_after=2.0, rate_limit=answer(1_000, 60, 3_600, "requests_day"))
+        pacer.limited(await pacer.take(FREE), refusal)
+    for left in range(59, 19, -1):
+        ticket = await pacer.take(FREE)
+        pacer.sample(ticket, answer(1_000, left, 3_600, "requests_day"))
+        pacer.finish(ticket)
+        await sleep(0.5)
+
+
+@pytest.mark.parametrize("limit", [10.0, None])
+async def test_a_refusal_by_the_minute_says_nothing_of_the_day(limit: float | None) -> None:
+    pacer = Pacer(RateLimitPolicy(limits={"requests": 10, "requests_day": 1_000}), name="gemini", blind=True)
+    for _ in range(9):
+        ticket = await pacer.take(FREE)
+        pacer.sample(ticket, RateLimitInfo())
+        pacer.finish(ticket)
+    refused = await pacer.take(FREE)
+    pacer.limited(refused, RateLimitError("quota", retry_after=20.0, dimension="requests", limit=limit))
+    levels = {level.name: level for level in pacer.snapshot()[0].levels}
+    assert (levels["requests_day"].limit, levels["requests_day"].left) == pytest.approx((1_000, 991))
+    pacer.finish(await pacer.take(FREE, max_wait=61))
+
+
+async def test_a_refusal_by_the_day_says_nothing_of_the_minute() -> None:
+    pacer = Pacer(RateLimitPolicy(limits={"requests": 10, "requests_day": 20}), name="gemini", blind=True)
+    refused = await pacer.take(FREE)
+    pacer.limited(refused, RateLimitError("quota", retry_after=20.0, dimension="requests", limit=20))
+    assert {level.name: level.limit for level in pacer.snapshot()[0].levels} == {"requests": 10, "requests_day": 20}

@@ -65,6 +65,7 @@ def _window(window: Window, now: float) -> bool:
         0 <= window.measure <= TOTAL
         and window.limit > 0
         and window.allowed > 0
+        and 0 < window.share <= 1
         and 0 < window.span <= LATEST * 31
         and math.isfinite(window.ends)
         and window.ends <= now + window.span + SKEW

@@ -29,7 +29,7 @@ TINY: Final = 1e-9
 
 class Window(msgspec.Struct):
     """
-    One dimension. `allowed` is my part of `limit` in `span` seconds.
+    One dimension. `allowed` is my part of `limit` in `span` seconds, never more than `share` of it.
 
     Windows are counted from `ends`, which is a boundary of the vendor's once `phased`. `spread`: sends are spread over
     half of the window, since others take from it, or nobody has said what it holds.
@@ -45,6 +45,7 @@ class Window(msgspec.Struct):
     refused: bool = False  # in this window
     calm: int = 0  # windows since the last refusal
     log: list[tuple[float, float]] = []
+    share: float = 1.0
 
     def used(self, now: float) -> float:
         """What I sent in the window that `now` lies in."""
@@ -106,9 +107,9 @@ class Window(msgspec.Struct):
             self.spread = True
         else:
             if mine >= ALL_MINE * limit:
-                self.allowed = limit
+                self.allowed = limit * self.share
             elif not self.refused:
-                self.allowed, self.spread = max(1.0, BACK * mine), True
+                self.allowed, self.spread = max(1.0, min(BACK * mine, limit * self.share)), True
             self.limit = limit
             if retry_after is not None and retry_after <= self.span:
                 self.ends, self.phased = now + retry_after, True
@@ -124,7 +125,7 @@ class Window(msgspec.Struct):
             self.refused = False
             return
         self.calm += passed
-        if self.calm >= CALM and self.allowed < self.limit:
-            self.allowed = min(self.limit, self.allowed + STEP * self.limit)
+        if self.calm >= CALM and self.allowed < self.limit * self.share:
+            self.allowed = min(self.limit * self.share, self.allowed + STEP * self.limit)
         elif self.calm >= CALM and self.spread and not self.phased:
             self.limit = self.allowed = self.limit + max(1.0, STEP * self.limit)

@@ -241,7 +241,8 @@ class Model(msgspec.Struct):
                 unsure += member.doubt[measure]
             held = SIGMAS * bucket.inflation * math.sqrt(unsure) if unsure > 0 else 0.0
             if self.answers < KNOWN:
-                held += EARLY * bucket.limit * max(0.0, 1 - (now - (self.began or now)) / FADES)
+                most = EARLY * min(bucket.limit, bucket.rate * MINUTE)  # of a day's limit no part of the day
+                held += most * max(0.0, 1 - (now - (self.began or now)) / FADES)
             missing = bucket.missing(charge[measure], held, ahead[measure])
             if missing > 0 and (worst is None or missing / bucket.rate > worst.seconds):
                 worst = Wait(missing / bucket.rate, name, bucket.limit, bucket.level, charge[measure])
@@ -291,6 +292,9 @@ class Model(msgspec.Struct):
             bucket.refill(now)
             mark = receipt.marks.get(reading.name)
             bucket.read(reading, mark, seq=receipt.seq, sent_at=receipt.at, sent=receipt.sent[bucket.measure])
+            if (part := self.buckets.get(f"share of {reading.name}")) is not None:
+                part.refill(now)
+                part.follow(bucket, self.share)
 
     def settle(self, receipt: Receipt, used: float | None, now: float) -> None:
         """The end of a request that was sent; `used` output tokens, None if that is unknown."""
@@ -344,8 +348,11 @@ class Model(msgspec.Struct):
             self.pace = min(self.pace, 1.0)
         if wait is not None:
             charge = receipt.price.charge
-            shared = [b for b in self.buckets.values() if b.inflation > SHARED_FROM]
-            apart = max((charge[b.measure] * b.inflation / b.rate for b in shared), default=0.0)
+            shared = [bucket for bucket in self.buckets.values() if bucket.inflation > SHARED_FROM]
+            apart = 0.0
+            for bucket in shared:  # of a day's limit by how it is used, not by how it fills
+                taken = charge[bucket.measure] * bucket.inflation
+                apart = max(apart, taken / max(bucket.rate, bucket.limit / MINUTE))
             self.blocked = max(self.blocked, now + wait + told.luck * apart)
 
     def _refused_with_headers(self, receipt: Receipt, told: tuple[Reading, ...], now: float, *, wave: bool) -> None:
@@ -367,9 +374,10 @@ class Model(msgspec.Struct):
 
     def _refused_without(self, told: Refused, now: float) -> None:
         measure = REQUESTS if told.measure is None else told.measure
-        for window in self.windows.values():
-            if window.measure != measure:
-                continue
+        windows = [window for window in self.windows.values() if window.measure == measure]
+        meant = [window for window in windows if window.limit == told.limit]  # it names a limit that is known, else
+        shortest = min((window.span for window in windows), default=0.0)  # a refusal for now is not one for the day
+        for window in meant or [window for window in windows if window.span == shortest]:
             if told.limit is None and told.retry_after is not None and not (self.answers and window.used(now)):
                 continue  # nothing of mine was let in, which tells when to come back, and not how much fits
             window.refuse(now, told.limit, told.retry_after)
@@ -380,7 +388,7 @@ class Model(msgspec.Struct):
         """Count what is sent in windows: limits that were told (per minute, or as the name says), or none yet."""
         for name, limit in limits.items():
             span = _SPANS.get(name.rpartition("_")[2], MINUTE)
-            self.windows[name] = Window(_measure(name), limit, limit * self.share, now + span, span)
+            self.windows[name] = Window(_measure(name), limit, limit * self.share, now + span, span, share=self.share)
 
     def heal(self, own: Model, now: float) -> None:
         """After a time without the store a member may know better: of two levels the lower one is believed."""
@@ -454,8 +462,8 @@ class Model(msgspec.Struct):
             bucket.first(then, sent, told.remaining, receipt.at)
         self.buckets[told.name] = bucket
         if self.share < 1:  # never read, so that it knows only what I send
-            self.buckets[f"share of {told.name}"] = msgspec.structs.replace(
-                bucket, limit=limit * self.share, rate=bucket.rate * self.share, level=limit * self.share - sent
+            self.buckets[f"share of {told.name}"] = Bucket(
+                measure, limit * self.share, bucket.rate * self.share, limit * self.share - sent, now
             )
         self.windows.pop(told.name, None)
         self.windows = {name: window for name, window in self.windows.items() if window.limit < math.inf}
