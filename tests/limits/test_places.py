@@ -11,7 +11,9 @@ from anyio import CancelScope, create_task_group, current_time, sleep, wait_all_
 from headrace import RateLimitInfo, _clock
 from headrace._types import LimitDimension
 from headrace.errors import ConcurrencyLimitError, RateLimitError, RequestTooLargeError
+from headrace.limits._refusals import no_place
 from headrace.limits.cost import Cost
+from headrace.limits.model import Wait
 from headrace.limits.pacer import Pacer
 from headrace.limits.policy import RateLimitPolicy
 from headrace.telemetry import Event, add_hook
@@ -237,6 +239,22 @@ async def test_who_waits_longer_than_the_caller_can_is_refused_by_the_forecast(w
     with pytest.raises(RateLimitError):
         await pacer.take(FREE, deadline=current_time() + 5)
     assert current_time() == began
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3600.0, r"3600.0 s \(15:13:20Z\)"), (9e5, r"900000.0 s \(2026-10-02 00:13:20Z\)")]
+)
+async def test_a_wait_of_days_names_the_day(wall: None, seconds: float, words: str) -> None:
+    pacer = Pacer(name="openai")
+    pacer.limited(await pacer.take(FREE), RateLimitError("later", retry_after=seconds))
+    with pytest.raises(RateLimitError, match=words):
+        await pacer.take(FREE)
+
+
+def test_a_wait_of_thousands_of_years_has_words_too() -> None:
+    """A long line before a small limit is as long as it is."""
+    error = no_place("openai", "", Wait(1e12), ahead=0, patience=5, full=False, wall=T)
+    assert "Next place in 1000000000000.0 s, 0 ahead." in str(error)
 
 
 @pytest.mark.parametrize(("limits", "waiting", "minutes"), [(None, 400, 3), ({"requests": 100.0}, 350, 3)])

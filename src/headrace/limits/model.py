@@ -22,7 +22,7 @@ from ._bucket import SHARED_FROM, Bucket, Mark, Reading
 from ._window import MINUTE, Window
 from .cost import MEASURES, OUTPUT, REQUESTS, TOTAL, Amounts, Price
 
-__all__ = ("LEASE", "PLACE", "Level", "Member", "Model", "Receipt", "Refused", "Wait", "readings")
+__all__ = ("LEASE", "LONGEST", "PLACE", "Level", "Member", "Model", "Receipt", "Refused", "Wait", "readings")
 
 FIRST: Final = 4  # requests in flight before the first answer
 MORE: Final = 1  # more of them for each answer
@@ -41,6 +41,7 @@ LEASE: Final = 30.0  # seconds a member is believed without a word of it
 PLACE: Final = 3.0  # seconds its place in the line is
 APART: Final = 0.5  # seconds; refusals that are closer are of one wave
 LONGEST_BACKOFF: Final = 64.0
+LONGEST: Final = 31 * 86_400.0  # seconds, a month: a refusal that tells more does not keep all away for ever
 
 _SPANS: Final = {"minute": 60.0, "hour": 3600.0, "day": 86400.0, "month": 2_592_000.0}
 
@@ -353,7 +354,7 @@ class Model(msgspec.Struct):
             for bucket in shared:  # of a day's limit by how it is used, not by how it fills
                 taken = charge[bucket.measure] * bucket.inflation
                 apart = max(apart, taken / max(bucket.rate, bucket.limit / MINUTE))
-            self.blocked = max(self.blocked, now + wait + told.luck * apart)
+            self.blocked = max(self.blocked, now + min(LONGEST, wait + told.luck * apart))
 
     def _refused_with_headers(self, receipt: Receipt, told: tuple[Reading, ...], now: float, *, wave: bool) -> None:
         room = True
@@ -390,8 +391,12 @@ class Model(msgspec.Struct):
             span = _SPANS.get(name.rpartition("_")[2], MINUTE)
             self.windows[name] = Window(_measure(name), limit, limit * self.share, now + span, span, share=self.share)
 
-    def heal(self, own: Model, now: float) -> None:
-        """After a time without the store a member may know better: of two levels the lower one is believed."""
+    def heal(self, own: Model, now: float, ahead: float = 0.0) -> None:
+        """
+        After a time without the store a member may know better: of two levels the lower one is believed, of two times
+        that a vendor told the later one. This clock is `ahead` of the member's.
+        """
+        self.blocked = max(self.blocked, own.blocked + ahead)
         for name, theirs in own.buckets.items():
             bucket = self.buckets.get(name)
             if bucket is None:
