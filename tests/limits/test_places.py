@@ -9,7 +9,7 @@ import pytest
 from anyio import CancelScope, create_task_group, current_time, sleep, wait_all_tasks_blocked
 
 from headrace import RateLimitInfo, _clock
-from headrace._types import LimitDimension
+from headrace._types import LimitDimension, Usage
 from headrace.errors import ConcurrencyLimitError, RateLimitError, RequestTooLargeError
 from headrace.limits._refusals import no_place
 from headrace.limits.cost import Cost
@@ -45,6 +45,19 @@ def slots(most: int, **policy: float) -> Pacer:
 
 def answer(limit: float, left: float, full_in: float, name: str = "requests") -> RateLimitInfo:
     return RateLimitInfo(dimensions=(LimitDimension(name, limit, left, T + full_in),), observed_at=T, source="headers")
+
+
+def usage(prompt: int) -> Usage:
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": 100,
+        "total_tokens": prompt + 100,
+        "cached_tokens": prompt - 2_000,
+        "cache_write_tokens": None,
+        "reasoning_tokens": None,
+        "source": "reported",
+        "raw": {},
+    }
 
 
 # ---------------------------------------------------------------- slots
@@ -228,6 +241,29 @@ async def test_more_than_the_limit_ever_lets_in_is_refused_at_once(wall: None) -
     pacer.finish(ticket)
     with pytest.raises(RequestTooLargeError, match=r"needs ~1,[0-9]{3} tokens, and the limit is 1,000"):
         await pacer.take(Cost(1_000.0, 500))
+
+
+async def test_a_doubt_larger_than_the_limit_is_content_with_a_full_bucket(wall: None) -> None:
+    pacer = Pacer(RateLimitPolicy(max_wait=100))
+    await sleep(1)
+    for prompt in (4_000, 16_000, 1_000, 20_000):  # estimates that were far off
+        ticket = await pacer.take(Cost(4_000.0, 500))
+        pacer.sample(ticket, answer(50_000, 48_000, 2.4, "input_tokens"))
+        pacer.finish(ticket, usage(prompt))
+    began = current_time()
+    await pacer.take(Cost(20_000.0, 500))
+    assert current_time() - began < 60
+
+
+async def test_what_was_let_in_before_is_not_too_large(wall: None) -> None:
+    """Anthropic does not count what it reads from its cache, and a talk grows: nobody may say "never" then."""
+    pacer = Pacer(name="anthropic")
+    for prompt in (60_000, 60_000, 64_000, 64_000, 66_000, 68_000, 70_000, 70_000):
+        ticket = await pacer.take(Cost(0.5 * prompt, 500))
+        pacer.sample(ticket, answer(50_000, 48_000, 2.4, "input_tokens"))
+        pacer.finish(ticket, usage(prompt))
+    with pytest.raises(RequestTooLargeError):
+        await pacer.take(Cost(80_000.0, 500))
 
 
 async def test_who_waits_longer_than_the_caller_can_is_refused_by_the_forecast(wall: None) -> None:

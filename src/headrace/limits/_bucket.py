@@ -103,8 +103,7 @@ class Bucket(msgspec.Struct):
         """
         What must come in before `amount` can be taken, after `ahead`; a large request is content with a full bucket.
         """
-        reserve = self.reserve + doubt
-        need = min(amount * self.inflation, max(0.0, self.limit - reserve)) + reserve
+        need = min(self.limit, amount * self.inflation + self.reserve + doubt)
         if self.is_late:
             need = max(need, 1.0)
         return need + ahead * self.inflation - self.level

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from anyio import Event, current_time
 
+from .._types import Usage
 from ._news import News
-from .cost import Cost, Estimator, Price
+from .cost import INPUT, TOTAL, Cost, Estimator, Price
 from .line import Line, Turn
 from .model import Model, Receipt, Wait
 
@@ -95,6 +96,7 @@ class Lane:
         self.news = news
         self.shared: Shared | None = None
         self.flying: int = 0
+        self.let_in: dict[int, float] = {}  # the most in each measure, by the vendor's own count of the prompt
         self.slots, self._opened, self._refusal = slots, opened, refusal
         self._next_look = 0.0
 
@@ -176,6 +178,13 @@ class Lane:
                 stay += 1
 
     # ---------------------------------------------------------------- what became of a ticket
+
+    def remember(self, ticket: Ticket, usage: Usage) -> None:
+        """So large a request was let in, whatever the limit says: some vendors do not count what they had cached."""
+        prompt, charge = usage["prompt_tokens"] or 0, ticket.price.charge
+        for measure, amount in ((INPUT, prompt), (TOTAL, prompt + charge[TOTAL] - charge[INPUT])):
+            if prompt and amount > self.let_in.get(measure, 0.0):
+                self.let_in[measure] = amount
 
     def tell(
         self, ticket: Ticket, event: Callable[[Model, Receipt, float], None], now: float, *, urgent: bool = False

@@ -243,7 +243,7 @@ class Model(msgspec.Struct):
             held = SIGMAS * bucket.inflation * math.sqrt(unsure) if unsure > 0 else 0.0
             if self.answers < KNOWN:
                 most = EARLY * min(bucket.limit, bucket.rate * MINUTE)  # of a day's limit no part of the day
-                held += most * max(0.0, 1 - (now - (self.began or now)) / FADES)
+                held += most * max(0.0, 1 - (now - (now if self.began is None else self.began)) / FADES)
             missing = bucket.missing(charge[measure], held, ahead[measure])
             if missing > 0 and (worst is None or missing / bucket.rate > worst.seconds):
                 worst = Wait(missing / bucket.rate, name, bucket.limit, bucket.level, charge[measure])
@@ -268,7 +268,7 @@ class Model(msgspec.Struct):
         if spread:
             return 0.5 * max(spread)
         if self.blind and not self._told:
-            return math.pow(0.5, min(30.0, (now - (self.began or now)) / DOUBLING))
+            return math.pow(0.5, min(30.0, (now - (now if self.began is None else self.began)) / DOUBLING))
         return 0.0
 
     @property

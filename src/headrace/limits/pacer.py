@@ -40,6 +40,7 @@ __all__ = ("MAX_REQUESTS", "Pacer", "Snapshot", "Ticket")
 
 SCOPES: Final = 1000  # of a pacer; a vendor has a few hundred models
 ANSWER: Final = 1.5  # seconds; a store's first answer takes 1 s at most, and a change one more
+GROWTH: Final = 1.25  # times what was let in: a talk is longer at its next turn, and may be cached to the same part
 PARTING: Final = 0.5  # seconds, of the last word to a store
 MAX_REQUESTS: Final = 100  # open exchanges of a session: httpx's own default for connections
 
@@ -179,7 +180,8 @@ class Pacer:
         if self.policy.on_store_failure == "raise" and lane.shared is not None and (problem := lane.shared.problem):
             raise StoreError(str(problem)) from problem
         price = lane.estimator.price(cost)
-        if lane.paces and (over := lane.model.too_large(price.charge)) is not None:
+        over = lane.model.too_large(price.charge) if lane.paces else None
+        if over is not None and price.charge[over.measure] > GROWTH * lane.let_in.get(over.measure, 0.0):
             raise too_large(self._name, scope, over, price.charge[over.measure])
         arrival = next(self._arrivals) if again is None else again.arrival
         if (ticket := lane.at_once(label, cost, price, now, priority=priority, arrival=arrival)) is not None:
@@ -253,6 +255,7 @@ class Pacer:
         used = None if usage is None else usage["completion_tokens"]
         if usage is not None:
             ticket.lane.estimator.learn(ticket.cost, usage)
+            ticket.lane.remember(ticket, usage)
         self._close(ticket, lambda model, receipt, now: model.settle(receipt, used, now))
 
     def limited(self, ticket: Ticket, error: RateLimitError) -> None:
