@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,6 +169,17 @@ def test_what_is_no_reset(value: object) -> None:
 )  # fmt: skip
 def test_waits_of_an_error(headers: dict[str, str], seconds: float | None) -> None:
     assert _units.parse_retry_after(headers, now=10.0) == seconds
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, -2.0, 0.0, 60.0, 86_400.0])
+def test_a_date_to_come_back_is_one_of_the_vendors_clock(ahead: float) -> None:
+    """Read an hour late or early it would keep all away, or none."""
+    vendors = NOW - ahead
+    headers = {"date": formatdate(vendors, usegmt=True), "retry-after": formatdate(vendors + 30, usegmt=True)}
+    assert _units.parse_retry_after(headers, now=NOW) == pytest.approx(30, abs=_units.DRIFT)
+    assert _units.parse_retry_after(headers | {"retry-after": "30"}, now=NOW) == 30
+    headers |= {"retry-after": str(int(vendors) + 30)}
+    assert _units.parse_retry_after(headers, now=NOW) == pytest.approx(30, abs=_units.DRIFT)
 
 
 def test_names_are_lowered_and_the_last_value_stays() -> None:

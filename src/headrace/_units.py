@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-__all__ = ("lowered", "parse_duration", "parse_number", "parse_reset_time", "parse_retry_after")
+__all__ = ("clock_ahead", "lowered", "parse_duration", "parse_number", "parse_reset_time", "parse_retry_after")
 
 EPOCH_FROM: Final = 1e9  # a bare number below this is relative: 2001 as an instant, 31 years as a wait
 EPOCH_MS_FROM: Final = 1e12  # above this it is milliseconds (OpenRouter): 2001 again
 LATEST: Final = 253_402_300_800.0  # year 10000: what lies behind it is no date
+DRIFT: Final = 5.0  # seconds; below, two clocks agree: `Date` has whole seconds, and the answer was on its way
 
 _UNITS: Final = {
     "ns": 1e-9,
@@ -112,13 +113,21 @@ def parse_reset_time(value: object, *, now: float) -> float | None:
     return at if at is not None and 0 <= at < LATEST else None
 
 
+def clock_ahead(date: str, now: float) -> float:
+    """Whole seconds that the reader's clock is ahead of the vendor's, by the answer's `Date`; 0.0 if it has none."""
+    at = parse_date(date)
+    off = 0.0 if at is None else now - at
+    return float(round(off)) if abs(off) > DRIFT else 0.0
+
+
 def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """
     Seconds to wait, by an error's headers: `retry-after-ms`, else `retry-after` as a number or a date; else None.
 
     `headers` has lower-case names (see `lowered`). Meaningful for error statuses only: Anthropic, Together and Hugging
     Face send `retry-after` with good answers too. A `retry-after-ms: 0` beside `retry-after: 1` (Azure) says nothing.
-    A wait of more than 31 years is read as an instant, as `parse_reset_time` does.
+    A wait of more than 31 years is read as an instant, as `parse_reset_time` does. An instant is one of the vendor's
+    clock, which the answer's own `date` tells.
     """
     if (text := headers.get("retry-after-ms")) is not None and (ms := parse_number(text)) is not None:
         wait = ms / 1000.0
@@ -131,7 +140,7 @@ def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None
         number = parse_duration(text)
     if number is None or number >= EPOCH_FROM:  # a date, or an instant in Unix time where a wait should stand
         at = parse_reset_time(text, now=now)
-        return None if at is None else max(0.0, at - now)
+        return None if at is None else max(0.0, at + clock_ahead(headers.get("date", ""), now) - now)
     return number if number >= 0 else None
 
 

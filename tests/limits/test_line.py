@@ -81,3 +81,35 @@ def test_an_empty_line_is_behind_nobody_and_keeps_no_rest_of_sums() -> None:
         line.leave(each)
     assert line.first() is None
     assert line.ahead(0) == NONE
+
+
+def test_who_leaves_while_all_are_listed_is_before_nobody() -> None:
+    line: Line[str] = Line()
+    for arrival, (owner, tokens) in enumerate((("large", 900.0), ("a", 10.0), ("b", 5.0))):
+        line.join(turn(owner, arrival, tokens=tokens))
+    ahead = {}
+    for each, sums in line.in_order():
+        ahead[each.owner] = sums[1]
+        if each.owner == "large":
+            line.leave(each)
+    assert ahead == {"large": 0.0, "a": 0.0, "b": 10.0}
+
+
+def test_one_that_came_back_knows_what_stands_before_it() -> None:
+    line: Line[str] = Line()
+    back = turn("back", 2, tokens=100)
+    for each in (turn("earlier", 1, tokens=7), turn("later", 3, tokens=20), turn("urgent", 4, 5, tokens=1), back):
+        line.join(each)
+    assert line.before(back) == ((2.0, 8.0, 0.0, 8.0), 2)
+
+
+def test_who_left_is_not_kept_while_the_first_stays() -> None:
+    line: Line[str] = Line()
+    line.join(turn("stays", 0))
+    for arrival in range(1, 5001):
+        gone = turn("gone", arrival)
+        line.join(gone)
+        line.leave(gone)
+    assert len(line._heap) < 100
+    line.join(turn("last", 6000))
+    assert served(line) == ["stays", "last"]

@@ -9,9 +9,11 @@ import pytest
 from anyio import CancelScope, create_task_group, current_time, sleep, wait_all_tasks_blocked
 
 from headrace import RateLimitInfo, _clock
-from headrace._types import LimitDimension
+from headrace._types import LimitDimension, Usage
 from headrace.errors import ConcurrencyLimitError, RateLimitError, RequestTooLargeError
+from headrace.limits._refusals import no_place
 from headrace.limits.cost import Cost
+from headrace.limits.model import Wait
 from headrace.limits.pacer import Pacer
 from headrace.limits.policy import RateLimitPolicy
 from headrace.telemetry import Event, add_hook
@@ -43,6 +45,19 @@ def slots(most: int, **policy: float) -> Pacer:
 
 def answer(limit: float, left: float, full_in: float, name: str = "requests") -> RateLimitInfo:
     return RateLimitInfo(dimensions=(LimitDimension(name, limit, left, T + full_in),), observed_at=T, source="headers")
+
+
+def usage(prompt: int) -> Usage:
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": 100,
+        "total_tokens": prompt + 100,
+        "cached_tokens": prompt - 2_000,
+        "cache_write_tokens": None,
+        "reasoning_tokens": None,
+        "source": "reported",
+        "raw": {},
+    }
 
 
 # ---------------------------------------------------------------- slots
@@ -164,6 +179,36 @@ async def test_one_that_was_refused_stands_where_it_stood(wall: None) -> None:
     assert pacer.taken == 0
 
 
+async def test_the_forecast_of_one_that_was_refused_is_that_of_its_place(wall: None) -> None:
+    """A hundred came later: they do not stand before it."""
+    pacer = Pacer(RateLimitPolicy(max_wait=math.inf))
+    first = await pacer.take(FREE)
+    pacer.sample(first, answer(60, 59, 1))
+    pacer.finish(first)
+    refused = await pacer.take(FREE)
+    async with create_task_group() as tasks:
+        for _ in range(100):
+            tasks.start_soon(pacer.take, FREE)
+        await wait_all_tasks_blocked()
+        pacer.limited(refused, RateLimitError("slow down", retry_after=5.0))
+        began = current_time()
+        pacer.finish(await pacer.take(FREE, max_wait=10, again=refused))
+        assert current_time() - began == pytest.approx(5.0, abs=0.1)
+        tasks.cancel_scope.cancel()
+
+
+async def test_those_of_a_lower_priority_are_not_said_to_be_ahead(wall: None) -> None:
+    pacer = Pacer(RateLimitPolicy(max_wait=math.inf))
+    pacer.limited(await pacer.take(FREE), RateLimitError("slow down", retry_after=50.0))
+    async with create_task_group() as tasks:
+        for _ in range(9):
+            tasks.start_soon(pacer.take, FREE)
+        await wait_all_tasks_blocked()
+        with pytest.raises(RateLimitError, match=r"no place within 20 s.* 0 ahead"):
+            await pacer.take(FREE, priority=1, max_wait=20)
+        tasks.cancel_scope.cancel()
+
+
 # ---------------------------------------------------------------- limits
 
 
@@ -198,6 +243,29 @@ async def test_more_than_the_limit_ever_lets_in_is_refused_at_once(wall: None) -
         await pacer.take(Cost(1_000.0, 500))
 
 
+async def test_a_doubt_larger_than_the_limit_is_content_with_a_full_bucket(wall: None) -> None:
+    pacer = Pacer(RateLimitPolicy(max_wait=100))
+    await sleep(1)
+    for prompt in (4_000, 16_000, 1_000, 20_000):  # estimates that were far off
+        ticket = await pacer.take(Cost(4_000.0, 500))
+        pacer.sample(ticket, answer(50_000, 48_000, 2.4, "input_tokens"))
+        pacer.finish(ticket, usage(prompt))
+    began = current_time()
+    await pacer.take(Cost(20_000.0, 500))
+    assert current_time() - began < 60
+
+
+async def test_what_was_let_in_before_is_not_too_large(wall: None) -> None:
+    """Anthropic does not count what it reads from its cache, and a talk grows: nobody may say "never" then."""
+    pacer = Pacer(name="anthropic")
+    for prompt in (60_000, 60_000, 64_000, 64_000, 66_000, 68_000, 70_000, 70_000):
+        ticket = await pacer.take(Cost(0.5 * prompt, 500))
+        pacer.sample(ticket, answer(50_000, 48_000, 2.4, "input_tokens"))
+        pacer.finish(ticket, usage(prompt))
+    with pytest.raises(RequestTooLargeError):
+        await pacer.take(Cost(80_000.0, 500))
+
+
 async def test_who_waits_longer_than_the_caller_can_is_refused_by_the_forecast(wall: None) -> None:
     """Not after waiting: at once, and again when the forecast grows."""
     pacer = Pacer(name="openai")
@@ -207,6 +275,56 @@ async def test_who_waits_longer_than_the_caller_can_is_refused_by_the_forecast(w
     with pytest.raises(RateLimitError):
         await pacer.take(FREE, deadline=current_time() + 5)
     assert current_time() == began
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3600.0, r"3600.0 s \(15:13:20Z\)"), (9e5, r"900000.0 s \(2026-10-02 00:13:20Z\)")]
+)
+async def test_a_wait_of_days_names_the_day(wall: None, seconds: float, words: str) -> None:
+    pacer = Pacer(name="openai")
+    pacer.limited(await pacer.take(FREE), RateLimitError("later", retry_after=seconds))
+    with pytest.raises(RateLimitError, match=words):
+        await pacer.take(FREE)
+
+
+def test_a_wait_of_thousands_of_years_has_words_too() -> None:
+    """A long line before a small limit is as long as it is."""
+    error = no_place("openai", "", Wait(1e12), ahead=0, patience=5, full=False, wall=T)
+    assert "Next place in 1000000000000.0 s, 0 ahead." in str(error)
+
+
+@pytest.mark.parametrize(("limits", "waiting", "minutes"), [(None, 400, 3), ({"requests": 100.0}, 350, 3)])
+async def test_the_forecast_of_a_long_line_is_longer_than_a_window(
+    wall: None, limits: dict[str, float] | None, waiting: int, minutes: int
+) -> None:
+    """What stands before a request has to be paid for too, however much more than one bucket it is."""
+    pacer = Pacer(RateLimitPolicy(max_wait=math.inf, limits=limits))
+    for _ in range(14):
+        ticket = await pacer.take(FREE)
+        pacer.sample(ticket, RateLimitInfo() if limits else answer(100, 99, 0.6))
+        pacer.finish(ticket)
+        await sleep(1)
+    done = 0
+
+    async def wait() -> None:
+        nonlocal done
+        ticket = await pacer.take(FREE)
+        pacer.finish(ticket)
+        done += 1
+
+    async with create_task_group() as tasks:
+        for _ in range(waiting):
+            tasks.start_soon(wait)
+        await wait_all_tasks_blocked()
+        began, foretold = current_time(), pacer.forecast(FREE)
+        assert 60 * (minutes - 1) < foretold < 60 * (minutes + 0.5)
+        with pytest.raises(RateLimitError, match="Next place in 1") as refused:
+            await pacer.take(FREE, max_wait=70)
+        assert current_time() == began
+        assert refused.value.retry_after == pytest.approx(foretold)
+        while done < waiting:
+            await sleep(1)
+        assert current_time() - began == pytest.approx(foretold, rel=0.1)
 
 
 async def test_a_refusal_keeps_all_away_until_the_vendor_said(wall: None, told: list[Event]) -> None:
@@ -316,3 +434,84 @@ async def test_what_was_never_sent_comes_back_whole(wall: None) -> None:
 def test_a_policy_that_cannot_be_is_refused(given: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RateLimitPolicy(**given)  # type: ignore[arg-type]  # what is wrong with it is the test
+
+
+# ---------------------------------------------------------------- shares, days
+
+
+async def paced(pacer: Pacer, limit: float, seconds: float) -> int:
+    """Requests that a bucket of `limit` a minute, full at first but for what others took, lets in."""
+    began = at = current_time()
+    level, sent = 0.8 * limit, 0
+    while current_time() < began + seconds:
+        ticket = await pacer.take(FREE, max_wait=600)
+        now = current_time()
+        level, at, sent = min(limit, level + (now - at) * limit / 60) - 1, now, sent + 1
+        pacer.sample(ticket, answer(limit, float(int(level)), 60 * (1 - level / limit)))
+        pacer.finish(ticket)
+    return sent
+
+
+async def test_a_share_is_that_part_of_the_limit_also_when_the_limit_changes(wall: None) -> None:
+    """What the first answer shows that others took is no reason to keep off the own part of it."""
+    pacer = Pacer(RateLimitPolicy(share=0.5))
+    assert 240 < await paced(pacer, 100, 300) < 320
+    assert 1_200 < await paced(pacer, 500, 300) < 1_600
+    assert 45 < await paced(pacer, 20, 300) < 80
+    levels = {level.name: (level.limit, level.rate * 60) for level in pacer.snapshot()[0].levels}
+    assert levels["share of requests"] == pytest.approx((10, 10))
+
+
+async def test_a_limit_that_falls_leaves_no_debt(wall: None) -> None:
+    pacer = Pacer()
+    for limit in (500, 20):
+        ticket = await pacer.take(FREE)
+        pacer.sample(ticket, answer(limit, limit - 1, 0))
+        pacer.finish(ticket)
+    assert pacer.snapshot()[0].levels[0].left > 17
+
+
+async def test_a_share_of_limits_that_were_told_does_not_grow() -> None:
+    pacer = Pacer(RateLimitPolicy(share=0.5, limits={"requests": 50}), blind=True)
+    began, sent = current_time(), 0
+    while current_time() < began + 1_800:
+        ticket = await pacer.take(FREE, max_wait=600)
+        pacer.sample(ticket, RateLimitInfo())
+        pacer.finish(ticket)
+        sent += 1
+    assert 700 <= sent <= 26 * 30
+
+
+@pytest.mark.parametrize("is_refusal", [False, True])
+async def test_what_is_left_of_a_day_can_be_used(wall: None, is_refusal: bool) -> None:
+    """Who took the rest of it took it in all of the day."""
+    pacer = Pacer(RateLimitPolicy(max_wait=5))
+    if is_refusal:
+        refusal = RateLimitError("tokens", retry_after=2.0, rate_limit=answer(1_000, 60, 3_600, "requests_day"))
+        pacer.limited(await pacer.take(FREE), refusal)
+    for left in range(59, 19, -1):
+        ticket = await pacer.take(FREE)
+        pacer.sample(ticket, answer(1_000, left, 3_600, "requests_day"))
+        pacer.finish(ticket)
+        await sleep(0.5)
+
+
+@pytest.mark.parametrize("limit", [10.0, None])
+async def test_a_refusal_by_the_minute_says_nothing_of_the_day(limit: float | None) -> None:
+    pacer = Pacer(RateLimitPolicy(limits={"requests": 10, "requests_day": 1_000}), name="gemini", blind=True)
+    for _ in range(9):
+        ticket = await pacer.take(FREE)
+        pacer.sample(ticket, RateLimitInfo())
+        pacer.finish(ticket)
+    refused = await pacer.take(FREE)
+    pacer.limited(refused, RateLimitError("quota", retry_after=20.0, dimension="requests", limit=limit))
+    levels = {level.name: level for level in pacer.snapshot()[0].levels}
+    assert (levels["requests_day"].limit, levels["requests_day"].left) == pytest.approx((1_000, 991))
+    pacer.finish(await pacer.take(FREE, max_wait=61))
+
+
+async def test_a_refusal_by_the_day_says_nothing_of_the_minute() -> None:
+    pacer = Pacer(RateLimitPolicy(limits={"requests": 10, "requests_day": 20}), name="gemini", blind=True)
+    refused = await pacer.take(FREE)
+    pacer.limited(refused, RateLimitError("quota", retry_after=20.0, dimension="requests", limit=20))
+    assert {level.name: level.limit for level in pacer.snapshot()[0].levels} == {"requests": 10, "requests_day": 20}

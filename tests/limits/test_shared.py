@@ -140,6 +140,29 @@ async def test_a_pacer_that_does_not_pace_asks_no_store() -> None:
         assert current_time() == began
 
 
+async def test_a_refusal_for_days_is_known_to_all() -> None:
+    store = MemoryStore()
+    one, other = (Pacer(RateLimitPolicy(store=store), name=name) for name in ("one", "other"))
+    async with running(one), running(other):
+        one.limited(await one.take(COST), RateLimitError("this week's", retry_after=3 * 86_400.0))
+        await sleep(5)
+        for pacer in (one, other):
+            with pytest.raises(RateLimitError, match="Next place in 2591"):
+                await pacer.take(COST)
+
+
+async def test_a_store_that_lost_all_learns_how_long_a_refusal_holds() -> None:
+    store = MemoryStore()
+    pacer = Pacer(RateLimitPolicy(store=store))
+    async with running(pacer):
+        pacer.limited(await pacer.take(COST), RateLimitError("slow down", retry_after=50.0))
+        await sleep(5)
+        store._kept.clear()
+        began = current_time()
+        pacer.finish(await pacer.take(COST))
+        assert current_time() - began == pytest.approx(45, abs=1)
+
+
 async def test_the_next_of_a_line_does_not_inherit_the_charge_of_the_one_that_left() -> None:
     store = SlowStore()
     pacer = Pacer(RateLimitPolicy(store=store, limits={"input_tokens": 1000}))
@@ -149,7 +172,7 @@ async def test_the_next_of_a_line_does_not_inherit_the_charge_of_the_one_that_le
             async with create_task_group() as waiting:
                 waiting.start_soon(partial(pacer.take, Cost(901, 1), max_wait=100))
                 await sleep(1)
-                tasks.start_soon(partial(pacer.take, Cost(200, 1), max_wait=100))
+                tasks.start_soon(partial(pacer.take, Cost(200, 1), max_wait=200))
                 await sleep(1)
                 assert store.first.place is not None
                 assert store.first.place.charge[1] == 901

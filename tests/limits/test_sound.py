@@ -12,7 +12,7 @@ from headrace.limits._bucket import Bucket
 from headrace.limits._sound import is_sound
 from headrace.limits._window import Window
 from headrace.limits.cost import Price
-from headrace.limits.model import Member, Model
+from headrace.limits.model import Member, Model, Receipt, Refused
 
 NOW = 1_790_000_000.0
 PRICE = Price((1.0, 100.0, 200.0, 300.0), (0.0, 9.0, 0.0, 9.0))
@@ -32,6 +32,16 @@ def test_a_model_in_use_is_sound_after_its_journey() -> None:
     assert is_sound(decoded, NOW)
     assert is_sound(decoded, NOW + 3600)
     assert is_sound(Model(NOW), NOW)
+
+
+def test_a_refusal_for_a_week_is_one() -> None:
+    model = made()
+    receipt = model.take("me", PRICE, NOW, force=True)
+    assert isinstance(receipt, Receipt)
+    for told in (7 * 86_400.0, 1e12):  # and what cannot be meant keeps nobody away for ever
+        model.refuse(receipt, Refused(retry_after=told, luck=1.0), NOW)
+        assert is_sound(model, NOW)
+    assert model.blocked == NOW + 31 * 86_400
 
 
 WRONG: dict[str, Callable[[Model], object]] = {

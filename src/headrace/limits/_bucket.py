@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from ._window import MINUTE
 from .cost import OUTPUT
 
 __all__ = ("SHARED_FROM", "Bucket", "Mark", "Reading")
@@ -84,7 +85,8 @@ class Bucket(msgspec.Struct):
         """What is left in the vendor's bucket."""
         part = max(RESERVE * self.limit, self.grain / 2 if self.grain > 1 else 0.0)
         if self.inflation > SHARED_FROM:
-            part = max(part, RESERVE_SHARED * self.limit, self.grain if self.grain > 1 else 0.0)
+            minute = min(self.limit, MINUTE * self.rate)  # a day's limit must not end with a tenth of it unused
+            part = max(part, RESERVE_SHARED * minute, self.grain if self.grain > 1 else 0.0)
         return min(RESERVE_MOST * self.limit, part + self.extra)
 
     def refill(self, now: float) -> None:
@@ -97,13 +99,14 @@ class Bucket(msgspec.Struct):
                 self.extra *= math.exp(-passed / CALM)
             self.at = now
 
-    def missing(self, amount: float, doubt: float) -> float:
-        """What must come in before `amount` can be taken; a large request is content with a full bucket."""
-        reserve = self.reserve + doubt
-        need = min(amount * self.inflation, max(0.0, self.limit - reserve)) + reserve
+    def missing(self, amount: float, doubt: float, ahead: float = 0.0) -> float:
+        """
+        What must come in before `amount` can be taken, after `ahead`; a large request is content with a full bucket.
+        """
+        need = min(self.limit, amount * self.inflation + self.reserve + doubt)
         if self.is_late:
             need = max(need, 1.0)
-        return need - self.level
+        return need + ahead * self.inflation - self.level
 
     def charge(self, amount: float, unbilled: float) -> Mark:
         """Take `amount`; `unbilled` is what others of mine will still be billed for."""
@@ -126,7 +129,8 @@ class Bucket(msgspec.Struct):
         """Correct the model by an answer to request `seq`; `sent` is all that I had sent when it went."""
         if told.limit != self.limit:
             self.rate *= told.limit / self.limit
-            self.limit, self.level = told.limit, min(self.level, told.limit)
+            self.limit = told.limit
+            self.lower(told.limit)  # a correction too: what was expected of the old one is no debt
         if self.grain > 1 and told.remaining % self.grain:
             self.grain = 1.0
         self._learn_rate(told)
@@ -146,6 +150,11 @@ class Bucket(msgspec.Struct):
         self.level += off
         self.corrected += off
 
+    def follow(self, whole: Bucket, share: float) -> None:
+        """Be the same part of another one, whose limit or rate may be others by now."""
+        self.level *= whole.limit * share / self.limit
+        self.limit, self.rate = whole.limit * share, whole.rate * share
+
     def lower(self, level: float) -> None:
         """The level is no more than this."""
         if level < self.level:
@@ -157,8 +166,11 @@ class Bucket(msgspec.Struct):
         self.extra = min(RESERVE_MOST * self.limit, 2 * max(self.extra, RESERVE * self.limit))
 
     def first(self, mine: float, all_mine: float, remaining: float, sent_at: float) -> None:
-        """The first reading: what my own requests do not explain was used by others."""
-        self.mine, self.others = max(mine, 1e-9), max(0.0, self.limit - remaining - all_mine)
+        """
+        The first reading: what my own requests do not explain was used by others, of a day's limit in all of the day.
+        """
+        lately = min(1.0, MINUTE * self.rate / self.limit)
+        self.mine, self.others = max(mine, 1e-9), lately * max(0.0, self.limit - remaining - all_mine)
         surplus = self.others - self._dead
         if surplus > 0:
             self.inflation = min(INFLATION_MOST, (mine + surplus) / self.mine)

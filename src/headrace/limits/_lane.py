@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from anyio import Event, current_time
 
+from .._types import Usage
 from ._news import News
-from .cost import Cost, Estimator, Price
+from .cost import INPUT, TOTAL, Cost, Estimator, Price
 from .line import Line, Turn
 from .model import Model, Receipt, Wait
 
@@ -70,7 +71,7 @@ class Lane:
     One scope of a pacer.
 
     `slots` says how many more exchanges may run, `opened` is told of each ticket, `refusal` makes the error for one
-    whose forecast has become too long, `news` tells the world.
+    whose forecast has become too long behind so many, `news` tells the world.
     """
 
     scope: str
@@ -87,7 +88,7 @@ class Lane:
         news: News,
         slots: Callable[[], int],
         opened: Callable[[Ticket], None],
-        refusal: Callable[[Lane, Waiter, Wait], Exception],
+        refusal: Callable[[Lane, Waiter, Wait, int], Exception],
     ) -> None:
         self.scope, self.model, self.paces = scope, model, paces
         self.line: Line[Waiter] = Line()
@@ -95,6 +96,7 @@ class Lane:
         self.news = news
         self.shared: Shared | None = None
         self.flying: int = 0
+        self.let_in: dict[int, float] = {}  # the most in each measure, by the vendor's own count of the prompt
         self.slots, self._opened, self._refusal = slots, opened, refusal
         self._next_look = 0.0
 
@@ -155,10 +157,10 @@ class Lane:
     def hold(self, turn: Turn[Waiter], wait: Wait, now: float) -> None:
         """The store foretells the wait of one: too long, and it is refused."""
         if turn.is_open and now + (0.0 if wait.seconds == math.inf else wait.seconds) > turn.owner.until:
-            self._refuse(turn, wait)
+            self._refuse(turn, wait, 0)
 
-    def _refuse(self, turn: Turn[Waiter], wait: Wait) -> None:
-        turn.owner.error = self._refusal(self, turn.owner, wait)
+    def _refuse(self, turn: Turn[Waiter], wait: Wait, ahead: int) -> None:
+        turn.owner.error = self._refusal(self, turn.owner, wait, ahead)
         self.line.leave(turn)
         turn.owner.ring()
 
@@ -167,12 +169,22 @@ class Lane:
         if now < self._next_look or not self.line.length:
             return
         self._next_look = now + LOOK + LOOK_EACH * self.line.length
+        stay = 0
         for turn, ahead in self.line.in_order():
             wait = self.model.forecast(turn.price, ahead, now)
             if wait is not None and now + wait.seconds > turn.owner.until:
-                self._refuse(turn, wait)
+                self._refuse(turn, wait, stay)
+            else:
+                stay += 1
 
     # ---------------------------------------------------------------- what became of a ticket
+
+    def remember(self, ticket: Ticket, usage: Usage) -> None:
+        """So large a request was let in, whatever the limit says: some vendors do not count what they had cached."""
+        prompt, charge = usage["prompt_tokens"] or 0, ticket.price.charge
+        for measure, amount in ((INPUT, prompt), (TOTAL, prompt + charge[TOTAL] - charge[INPUT])):
+            if prompt and amount > self.let_in.get(measure, 0.0):
+                self.let_in[measure] = amount
 
     def tell(
         self, ticket: Ticket, event: Callable[[Model, Receipt, float], None], now: float, *, urgent: bool = False

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Final
 
 from ..errors import ConcurrencyLimitError, RateLimitError, RequestTooLargeError
 from ._bucket import Reading
 from .model import Wait
 
 __all__ = ("no_place", "no_slot", "too_large")
+
+DAY: Final = 86_400.0  # seconds: from here on a time of day says too little
 
 
 def no_place(
@@ -39,8 +43,11 @@ def no_place(
         short = f" {wait.dimension}: {max(0.0, left):,.0f} of {limit:,.0f} are left, this request needs ~{needed:,.0f}."
     when = ""
     if known:
-        moment = datetime.fromtimestamp(wall + wait.seconds, UTC)
-        when = f" Next place in {wait.seconds:.1f} s ({moment:%H:%M:%S}Z), {ahead} ahead."
+        moment = ""
+        with suppress(ValueError, OverflowError):  # thousands of years: a long line before a small limit
+            then = datetime.fromtimestamp(wall + wait.seconds, UTC)
+            moment = f" ({then:%Y-%m-%d %H:%M:%S}Z)" if wait.seconds >= DAY else f" ({then:%H:%M:%S}Z)"
+        when = f" Next place in {wait.seconds:.1f} s{moment}, {ahead} ahead."
     helps = f"Raise max_wait above {math.ceil(wait.seconds)}" if known and not full else "Come back later"
     less = ", lower max_tokens or send less" if "tokens" in wait.dimension else ""
     return RateLimitError(

@@ -133,7 +133,7 @@ class Shared:
             found = _read(self._stored.blob, now)
             model = self._new(now) if found is None else found
             if self._lost or found is None:
-                model.heal(self._lane.model, now)
+                model.heal(self._lane.model, now, self._ahead)
             self._reconcile(model)
             member = model.renew(self._member, now)
             held, shown = (-math.inf, None) if member.place is None else (member.place.until, _shown(member.place))

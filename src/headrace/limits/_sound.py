@@ -14,7 +14,7 @@ from typing import Final
 from ._bucket import INFLATION_MOST, Bucket
 from ._window import SLOTS, Window
 from .cost import TOTAL
-from .model import STEADY, Member, Model
+from .model import LONGEST, STEADY, Member, Model
 
 __all__ = ("is_sound",)
 
@@ -34,7 +34,7 @@ def is_sound(model: Model, now: float) -> bool:
         and len(model.sent) == TOTAL + 1
         and _finite(model.sent)
         and min(model.seq, model.turns, model.answers, model.fails) >= 0
-        and not (math.isnan(model.blocked) or model.blocked > now + LATEST)
+        and not (math.isnan(model.blocked) or model.blocked > now + LONGEST + SKEW)
         and not (math.isnan(model.next_at) or model.next_at > now + LATEST)
         and all(map(_bucket, model.buckets.values(), [now] * len(model.buckets)))
         and all(map(_window, model.windows.values(), [now] * len(model.windows)))
@@ -65,6 +65,7 @@ def _window(window: Window, now: float) -> bool:
         0 <= window.measure <= TOTAL
         and window.limit > 0
         and window.allowed > 0
+        and 0 < window.share <= 1
         and 0 < window.span <= LATEST * 31
         and math.isfinite(window.ends)
         and window.ends <= now + window.span + SKEW

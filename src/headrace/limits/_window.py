@@ -29,7 +29,7 @@ TINY: Final = 1e-9
 
 class Window(msgspec.Struct):
     """
-    One dimension. `allowed` is my part of `limit` in `span` seconds.
+    One dimension. `allowed` is my part of `limit` in `span` seconds, never more than `share` of it.
 
     Windows are counted from `ends`, which is a boundary of the vendor's once `phased`. `spread`: sends are spread over
     half of the window, since others take from it, or nobody has said what it holds.
@@ -45,6 +45,7 @@ class Window(msgspec.Struct):
     refused: bool = False  # in this window
     calm: int = 0  # windows since the last refusal
     log: list[tuple[float, float]] = []
+    share: float = 1.0
 
     def used(self, now: float) -> float:
         """What I sent in the window that `now` lies in."""
@@ -57,20 +58,25 @@ class Window(msgspec.Struct):
             del log[:gone]
         return sum(amount for _, amount in log)
 
-    def wait(self, amount: float, now: float) -> float:
-        """Seconds until `amount` fits; what is larger than all that is allowed is content with an empty window."""
+    def wait(self, amount: float, now: float, ahead: float = 0.0) -> float:
+        """
+        Seconds until `amount` fits, after `ahead`; what is larger than all that is allowed is content with an empty
+        window.
+        """
         if self.allowed == math.inf:
             return 0.0
-        over = self.used(now) + min(amount, self.allowed) - self.allowed
+        over = self.used(now) + ahead + min(amount, self.allowed) - self.allowed
         if over <= TINY:
             return 0.0
+        later = max(0, math.ceil(over / self.allowed - TINY) - 1)  # windows that those ahead fill
         if self.phased:
-            return self.ends - now + AFTER
-        for sent_at, taken in self.log:
+            return self.ends - now + later * self.span + AFTER
+        over -= later * self.allowed
+        for sent_at, taken in (*self.log, (now, math.inf)):
             over -= taken
             if over <= TINY:
-                return sent_at + self.span - now + AFTER
-        return self.span
+                return sent_at + (later + 1) * self.span - now + AFTER
+        raise AssertionError("what is sent now is more than anything")
 
     def charge(self, amount: float, now: float) -> None:
         """Note a send."""
@@ -101,9 +107,9 @@ class Window(msgspec.Struct):
             self.spread = True
         else:
             if mine >= ALL_MINE * limit:
-                self.allowed = limit
+                self.allowed = limit * self.share
             elif not self.refused:
-                self.allowed, self.spread = max(1.0, BACK * mine), True
+                self.allowed, self.spread = max(1.0, min(BACK * mine, limit * self.share)), True
             self.limit = limit
             if retry_after is not None and retry_after <= self.span:
                 self.ends, self.phased = now + retry_after, True
@@ -119,7 +125,7 @@ class Window(msgspec.Struct):
             self.refused = False
             return
         self.calm += passed
-        if self.calm >= CALM and self.allowed < self.limit:
-            self.allowed = min(self.limit, self.allowed + STEP * self.limit)
+        if self.calm >= CALM and self.allowed < self.limit * self.share:
+            self.allowed = min(self.limit * self.share, self.allowed + STEP * self.limit)
         elif self.calm >= CALM and self.spread and not self.phased:
             self.limit = self.allowed = self.limit + max(1.0, STEP * self.limit)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from .._types import LimitDimension, RateLimitInfo
-from .._units import parse_date, parse_number, parse_reset_time
+from .._units import clock_ahead, parse_number, parse_reset_time
 from .dialects import Dialect, Field, Unit
 from .policies import read_policies
 
@@ -22,7 +22,6 @@ __all__ = ("READERS", "Parsed", "parse")
 COUNT_MAX: Final = 1e15  # the largest limit seen is 1e10; Hugging Face sends 2**63, which no float holds, for "none"
 SHARE_MAX: Final = 2.0  # a plan may be overdrawn a little; 42 would be a percentage, and no share
 FARTHEST: Final = 10 * 366 * 86400.0  # seconds; the longest window is a month, and recordings are read years later
-DRIFT: Final = 5.0  # seconds; below, two clocks agree: `Date` has whole seconds, and the answer was on its way
 
 
 class Parsed(NamedTuple):
@@ -140,9 +139,7 @@ def parse(headers: Mapping[str, str], dialect: Dialect, *, now: float) -> Parsed
 
 def _ahead(headers: Mapping[str, str], now: float) -> float:
     """Whole seconds that the reader's clock is ahead of the vendor's, by the answer's `Date`."""
-    date = next((parse_date(_text(value)) for name, value in headers.items() if str(name).lower() == "date"), None)
-    off = 0.0 if date is None else now - date
-    return float(round(off)) if abs(off) > DRIFT else 0.0
+    return clock_ahead(next((_text(value) for name, value in headers.items() if str(name).lower() == "date"), ""), now)
 
 
 def _policies(found: Mapping[str, str], skipped: list[str], now: float) -> dict[str, dict[Field, float]]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heappop, heappush
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from .cost import Amounts, Price
 
 __all__ = ("Line", "Turn")
 
 T = TypeVar("T")
+
+SLACK: Final = 64  # of those who left, that are kept in any case
 
 
 class Turn(Generic[T]):
@@ -55,6 +57,8 @@ class Line(Generic[T]):
         if turn.is_open:
             turn.is_open = False
             self._count(turn, -1)
+            if len(self._heap) > 2 * self.length + SLACK:  # the first may stay for hours, while others come and go
+                self._heap = sorted(turn for turn in self._heap if turn.is_open)
 
     def first(self) -> Turn[T] | None:
         """Whose turn it is."""
@@ -76,12 +80,22 @@ class Line(Generic[T]):
         """How many they are."""
         return int(sum(totals[4] for other, totals in self._totals.items() if other >= priority))
 
+    def before(self, turn: Turn[T]) -> tuple[Amounts, int]:
+        """The same of one that came back to where it stood, and may be ahead of its equals."""
+        sums, count = [0.0] * 4, 0
+        for other in self._heap:
+            if other.is_open and other < turn:
+                count += 1
+                for measure in range(4):
+                    sums[measure] += other.price.charge[measure]
+        return (sums[0], sums[1], sums[2], sums[3]), count
+
     def in_order(self) -> Iterator[tuple[Turn[T], Amounts]]:
-        """Everybody, each with what is asked for before it."""
+        """Everybody, each with what is asked for before it; who leaves meanwhile is before nobody."""
         sums = [0.0] * 4
         for turn in sorted(turn for turn in self._heap if turn.is_open):
             yield turn, (sums[0], sums[1], sums[2], sums[3])
-            for measure in range(4):
+            for measure in range(4) if turn.is_open else ():
                 sums[measure] += turn.price.charge[measure]
 
     def _count(self, turn: Turn[T], sign: int) -> None:

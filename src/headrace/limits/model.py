@@ -22,7 +22,7 @@ from ._bucket import SHARED_FROM, Bucket, Mark, Reading
 from ._window import MINUTE, Window
 from .cost import MEASURES, OUTPUT, REQUESTS, TOTAL, Amounts, Price
 
-__all__ = ("LEASE", "PLACE", "Level", "Member", "Model", "Receipt", "Refused", "Wait", "readings")
+__all__ = ("LEASE", "LONGEST", "PLACE", "Level", "Member", "Model", "Receipt", "Refused", "Wait", "readings")
 
 FIRST: Final = 4  # requests in flight before the first answer
 MORE: Final = 1  # more of them for each answer
@@ -41,6 +41,7 @@ LEASE: Final = 30.0  # seconds a member is believed without a word of it
 PLACE: Final = 3.0  # seconds its place in the line is
 APART: Final = 0.5  # seconds; refusals that are closer are of one wave
 LONGEST_BACKOFF: Final = 64.0
+LONGEST: Final = 31 * 86_400.0  # seconds, a month: a refusal that tells more does not keep all away for ever
 
 _SPANS: Final = {"minute": 60.0, "hour": 3600.0, "day": 86400.0, "month": 2_592_000.0}
 
@@ -170,9 +171,10 @@ class Model(msgspec.Struct):
 
     def forecast(self, price: Price, ahead: Amounts, now: float) -> Wait | None:
         """How long `price` would wait behind `ahead`; None if not at all. Where nothing is known nothing is said."""
-        if now < self.blocked:
+        wait = self._short(price, ahead, now)
+        if now < self.blocked and (wait is None or wait.seconds < self.blocked - now):
             return Wait(self.blocked - now)
-        return self._short(price, ahead, now)
+        return wait
 
     def levels(self, now: float) -> Iterator[Level]:
         """Every limit that is known, as it stands at `now`."""
@@ -240,13 +242,14 @@ class Model(msgspec.Struct):
                 unsure += member.doubt[measure]
             held = SIGMAS * bucket.inflation * math.sqrt(unsure) if unsure > 0 else 0.0
             if self.answers < KNOWN:
-                held += EARLY * bucket.limit * max(0.0, 1 - (now - (self.began or now)) / FADES)
-            missing = bucket.missing(charge[measure] + ahead[measure], held)
+                most = EARLY * min(bucket.limit, bucket.rate * MINUTE)  # of a day's limit no part of the day
+                held += most * max(0.0, 1 - (now - (now if self.began is None else self.began)) / FADES)
+            missing = bucket.missing(charge[measure], held, ahead[measure])
             if missing > 0 and (worst is None or missing / bucket.rate > worst.seconds):
                 worst = Wait(missing / bucket.rate, name, bucket.limit, bucket.level, charge[measure])
         for name, window in self.windows.items():
             measure = window.measure
-            seconds = window.wait(charge[measure] + ahead[measure], now)
+            seconds = window.wait(charge[measure], now, ahead[measure])
             if seconds > 0 and (worst is None or seconds > worst.seconds):
                 left = max(0.0, window.allowed - window.used(now))
                 worst = Wait(seconds, name, window.limit, left, charge[measure])
@@ -265,7 +268,7 @@ class Model(msgspec.Struct):
         if spread:
             return 0.5 * max(spread)
         if self.blind and not self._told:
-            return math.pow(0.5, min(30.0, (now - (self.began or now)) / DOUBLING))
+            return math.pow(0.5, min(30.0, (now - (now if self.began is None else self.began)) / DOUBLING))
         return 0.0
 
     @property
@@ -290,6 +293,9 @@ class Model(msgspec.Struct):
             bucket.refill(now)
             mark = receipt.marks.get(reading.name)
             bucket.read(reading, mark, seq=receipt.seq, sent_at=receipt.at, sent=receipt.sent[bucket.measure])
+            if (part := self.buckets.get(f"share of {reading.name}")) is not None:
+                part.refill(now)
+                part.follow(bucket, self.share)
 
     def settle(self, receipt: Receipt, used: float | None, now: float) -> None:
         """The end of a request that was sent; `used` output tokens, None if that is unknown."""
@@ -343,9 +349,12 @@ class Model(msgspec.Struct):
             self.pace = min(self.pace, 1.0)
         if wait is not None:
             charge = receipt.price.charge
-            shared = [b for b in self.buckets.values() if b.inflation > SHARED_FROM]
-            apart = max((charge[b.measure] * b.inflation / b.rate for b in shared), default=0.0)
-            self.blocked = max(self.blocked, now + wait + told.luck * apart)
+            shared = [bucket for bucket in self.buckets.values() if bucket.inflation > SHARED_FROM]
+            apart = 0.0
+            for bucket in shared:  # of a day's limit by how it is used, not by how it fills
+                taken = charge[bucket.measure] * bucket.inflation
+                apart = max(apart, taken / max(bucket.rate, bucket.limit / MINUTE))
+            self.blocked = max(self.blocked, now + min(LONGEST, wait + told.luck * apart))
 
     def _refused_with_headers(self, receipt: Receipt, told: tuple[Reading, ...], now: float, *, wave: bool) -> None:
         room = True
@@ -366,9 +375,10 @@ class Model(msgspec.Struct):
 
     def _refused_without(self, told: Refused, now: float) -> None:
         measure = REQUESTS if told.measure is None else told.measure
-        for window in self.windows.values():
-            if window.measure != measure:
-                continue
+        windows = [window for window in self.windows.values() if window.measure == measure]
+        meant = [window for window in windows if window.limit == told.limit]  # it names a limit that is known, else
+        shortest = min((window.span for window in windows), default=0.0)  # a refusal for now is not one for the day
+        for window in meant or [window for window in windows if window.span == shortest]:
             if told.limit is None and told.retry_after is not None and not (self.answers and window.used(now)):
                 continue  # nothing of mine was let in, which tells when to come back, and not how much fits
             window.refuse(now, told.limit, told.retry_after)
@@ -379,10 +389,14 @@ class Model(msgspec.Struct):
         """Count what is sent in windows: limits that were told (per minute, or as the name says), or none yet."""
         for name, limit in limits.items():
             span = _SPANS.get(name.rpartition("_")[2], MINUTE)
-            self.windows[name] = Window(_measure(name), limit, limit * self.share, now + span, span)
+            self.windows[name] = Window(_measure(name), limit, limit * self.share, now + span, span, share=self.share)
 
-    def heal(self, own: Model, now: float) -> None:
-        """After a time without the store a member may know better: of two levels the lower one is believed."""
+    def heal(self, own: Model, now: float, ahead: float = 0.0) -> None:
+        """
+        After a time without the store a member may know better: of two levels the lower one is believed, of two times
+        that a vendor told the later one. This clock is `ahead` of the member's.
+        """
+        self.blocked = max(self.blocked, own.blocked + ahead)
         for name, theirs in own.buckets.items():
             bucket = self.buckets.get(name)
             if bucket is None:
@@ -453,8 +467,8 @@ class Model(msgspec.Struct):
             bucket.first(then, sent, told.remaining, receipt.at)
         self.buckets[told.name] = bucket
         if self.share < 1:  # never read, so that it knows only what I send
-            self.buckets[f"share of {told.name}"] = msgspec.structs.replace(
-                bucket, limit=limit * self.share, rate=bucket.rate * self.share, level=limit * self.share - sent
+            self.buckets[f"share of {told.name}"] = Bucket(
+                measure, limit * self.share, bucket.rate * self.share, limit * self.share - sent, now
             )
         self.windows.pop(told.name, None)
         self.windows = {name: window for name, window in self.windows.items() if window.limit < math.inf}

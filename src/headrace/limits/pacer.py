@@ -40,6 +40,7 @@ __all__ = ("MAX_REQUESTS", "Pacer", "Snapshot", "Ticket")
 
 SCOPES: Final = 1000  # of a pacer; a vendor has a few hundred models
 ANSWER: Final = 1.5  # seconds; a store's first answer takes 1 s at most, and a change one more
+GROWTH: Final = 1.25  # times what was let in: a talk is longer at its next turn, and may be cached to the same part
 PARTING: Final = 0.5  # seconds, of the last word to a store
 MAX_REQUESTS: Final = 100  # open exchanges of a session: httpx's own default for connections
 
@@ -179,7 +180,8 @@ class Pacer:
         if self.policy.on_store_failure == "raise" and lane.shared is not None and (problem := lane.shared.problem):
             raise StoreError(str(problem)) from problem
         price = lane.estimator.price(cost)
-        if lane.paces and (over := lane.model.too_large(price.charge)) is not None:
+        over = lane.model.too_large(price.charge) if lane.paces else None
+        if over is not None and price.charge[over.measure] > GROWTH * lane.let_in.get(over.measure, 0.0):
             raise too_large(self._name, scope, over, price.charge[over.measure])
         arrival = next(self._arrivals) if again is None else again.arrival
         if (ticket := lane.at_once(label, cost, price, now, priority=priority, arrival=arrival)) is not None:
@@ -193,7 +195,7 @@ class Pacer:
         if (ticket := waiter.ticket) is not None:
             return ticket
         try:
-            self._foretell(lane, turn, now)
+            self._foretell(lane, turn, now, is_back=again is not None)
             ticket = await self._wait(lane, waiter)
             lane.news.granted(label, ticket.since - now, ticket.since)
             return ticket
@@ -204,20 +206,20 @@ class Pacer:
             lane.advance(current_time())
             raise
 
-    def _foretell(self, lane: Lane, turn: Turn[Waiter], now: float) -> None:
-        """Say how long it will be; refuse at once what would be too long."""
+    def _foretell(self, lane: Lane, turn: Turn[Waiter], now: float, *, is_back: bool) -> None:
+        """Say how long it will be; refuse at once what would be too long. Who `is_back` stands before its equals."""
         waiter, line = turn.owner, lane.line
-        ahead = line.count_ahead(turn.priority) - 1
-        wait = None
-        if lane.paces:
-            sums = line.ahead(turn.priority)
+        if is_back:
+            before, ahead = line.before(turn)
+        else:
+            sums, ahead = line.ahead(turn.priority), line.count_ahead(turn.priority) - 1
             charge = turn.price.charge
             before = (sums[0] - charge[0], sums[1] - charge[1], sums[2] - charge[2], sums[3] - charge[3])
-            wait = lane.model.forecast(turn.price, before, now)
+        wait = lane.model.forecast(turn.price, before, now) if lane.paces else None
         if line.length > self.policy.max_queue:
-            raise self._refusal(lane, waiter, wait or Wait(math.inf), full=True)
+            raise self._refusal(lane, waiter, wait or Wait(math.inf), ahead, full=True)
         if wait is not None and now + wait.seconds > waiter.until:
-            raise self._refusal(lane, waiter, wait)
+            raise self._refusal(lane, waiter, wait, ahead)
         lane.news.held(waiter.label, wait, ahead, now)
 
     async def _wait(self, lane: Lane, waiter: Waiter) -> Ticket:
@@ -253,6 +255,7 @@ class Pacer:
         used = None if usage is None else usage["completion_tokens"]
         if usage is not None:
             ticket.lane.estimator.learn(ticket.cost, usage)
+            ticket.lane.remember(ticket, usage)
         self._close(ticket, lambda model, receipt, now: model.settle(receipt, used, now))
 
     def limited(self, ticket: Ticket, error: RateLimitError) -> None:
@@ -344,13 +347,13 @@ class Pacer:
 
     # ---------------------------------------------------------------- words
 
-    def _refusal(self, lane: Lane, waiter: Waiter, wait: Wait, *, full: bool = False) -> RateLimitError:
+    def _refusal(self, lane: Lane, waiter: Waiter, wait: Wait, ahead: int, *, full: bool = False) -> RateLimitError:
         return no_place(
             self._name,
             lane.scope,
             wait,
-            ahead=max(0, lane.line.length - 1),
-            patience=waiter.until - current_time(),
+            ahead=ahead,
+            patience=waiter.until - waiter.since,
             full=full,
             wall=_clock.wall(),
         )
@@ -359,7 +362,7 @@ class Pacer:
         """The time is over: for want of a slot, or of the limit."""
         now = current_time()
         if self.limit > len(self._held):
-            return self._refusal(lane, waiter, Wait(max(0.0, waiter.looks_at - now)))
+            return self._refusal(lane, waiter, Wait(max(0.0, waiter.looks_at - now)), max(0, lane.line.length - 1))
         held = sorted((ticket.since, ticket.label) for ticket in self._held)
         waited = round(waiter.until - waiter.since, 3)
         return no_slot(self._name, self.limit, waited, [(label, now - since) for since, label in held])

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeGuard
 
-from .._units import lowered, parse_duration, parse_number, parse_reset_time, parse_retry_after
+from .._units import clock_ahead, lowered, parse_duration, parse_number, parse_reset_time, parse_retry_after
 from ..errors import (
     AuthenticationError,
     ContentRefusedError,
@@ -370,6 +370,7 @@ def _wait(told: _Told, headers: Mapping[str, str], rate: RateFacts, now: float) 
         wait = parse_duration(number) if parse_number(number) is None else parse_number(number)
         if wait is not None:
             return wait * _IN_SECONDS[(said[2] or "").lower()]
+    now -= clock_ahead(headers.get("date", ""), now)
     for source in (headers, told.headers or {}):
         for name in (f"x-ratelimit-reset-{rate.dimension}", "x-ratelimit-reset"):
             if (at := parse_reset_time(source.get(name), now=now)) is not None:
