@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -52,6 +55,37 @@ def test_a_reader_that_goes_away_ends_it_quietly(sim: Mapping[str, str], name: s
         os.close(write)
     codes = {0, 141} if "help" in name else {141}  # argparse drops the error of its own printing
     assert (done.returncode in codes, done.stderr) == (True, ""), done
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for one process")
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("name", ["models", "doctor", "demo"])
+def test_ctrl_c_is_no_traceback(name: str, backend: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        there = ("--plain",) if name == "demo" else ("openai", "--base-url", url, "--key-env", "THE_TEST_KEY")
+        with subprocess.Popen(
+            [sys.executable, "-m", "headrace", name, *there, "--backend", backend],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(THE_TEST_KEY=KEY),
+        ) as process:
+            assert process.stdout is not None
+            if name == "demo":
+                process.stdout.readline()
+                process.stdout.readline()  # the streams are on their way
+                process.send_signal(signal.SIGINT)
+            else:
+                asking, _ = silent.accept()
+                with asking:
+                    asking.recv(1)  # so is the request
+                    time.sleep(0.3)  # trio raises where it waits, in the group; a task that runs would be hit itself
+                    process.send_signal(signal.SIGINT)
+                    process.wait(timeout=20)
+            _, told = process.communicate(timeout=20)
+    assert (process.returncode, "Traceback" in told) == (130, False), told
 
 
 @pytest.mark.parametrize("number", ["-1", "0", "nan", "inf"])

@@ -29,13 +29,15 @@ def quietly(run: Callable[[], int]) -> int:
         return INTERRUPTED
     except OSError as exc:
         return _left(exc)
-    except BaseExceptionGroup as exc:  # of a task group in which something was printed
+    except BaseExceptionGroup as exc:  # of a task group: something was printed in it, or trio interrupted it
         return _left(exc)
     return code
 
 
 def _left(exc: BaseException) -> int:
-    """Nobody reads on; another error is raised again."""
+    """Ctrl-C, or nobody reads on; another error is raised again."""
+    if all(isinstance(one, KeyboardInterrupt) for one in _leaves(exc)):
+        return INTERRUPTED
     if not all(isinstance(one, BrokenPipeError) for one in _leaves(exc)):
         raise exc
     for stream in (sys.stdout, sys.stderr):  # Python must not complain again when it flushes them at its exit
