@@ -20,6 +20,7 @@ from ._checks import check_number
 from ._version import __version__
 from .commands import chat, doctor, limits, models, replay
 from .commands._ends import quietly
+from .commands._streams import prepare
 from .simulator import Exchange, Simulator, faults
 
 __all__ = ("main",)
@@ -41,6 +42,7 @@ class Command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand. `argv` is without the program's name; default: the process's own. Returns the exit code."""
+    prepare()
     parser = argparse.ArgumentParser(prog="headrace", description="One client for large-language-model providers.")
     parser.add_argument("--version", action="version", version=f"headrace {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

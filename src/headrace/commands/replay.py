@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 import anyio
-import msgspec
 
 from .. import _clock
 from .._types import Recording
 from ..errors import HeadraceError
 from ..replay import replay
 from ..streaming.stream import ChatStream
+from ._streams import json_line
 from .chat import plain
 
 __all__ = ("EPILOG", "HELP", "arguments", "run")
@@ -83,7 +83,7 @@ async def _play(stream: ChatStream, as_json: bool) -> int:
         async with stream:
             async for chunk in stream:
                 if as_json:
-                    print(msgspec.json.encode(plain(chunk)).decode(), flush=True)
+                    print(json_line(plain(chunk)), flush=True)
                 elif not chunk.is_marker:
                     print(chunk.content or chunk.refusal, end="", flush=True)
     except HeadraceError as exc:
