@@ -105,6 +105,16 @@ def test_a_simulator_that_cannot_be_is_told(option: str, number: str) -> None:
     assert f"headrace sim: {option} is {number}" in done.stderr
 
 
+@pytest.mark.parametrize("option", ["--config", "--base-url", "--key-env"])
+@pytest.mark.parametrize(
+    "command", [("chat", "-m", "openai", "Hi"), ("models", "openai"), ("limits", "openai"), ("doctor", "openai")]
+)
+def test_an_option_that_is_empty_sends_nothing_elsewhere(command: tuple[str, ...], option: str) -> None:
+    done = headrace(*command, option, "", OPENAI_API_KEY=KEY, HTTPS_PROXY="http://127.0.0.1:9")
+    assert done.returncode == 2
+    assert f"headrace {command[0]}: {option} is empty: leave it out, or give it a value" in done.stderr
+
+
 def test_an_answer_of_less_than_nothing_is_told() -> None:
     done = headrace("chat", "--max-tokens", "-1", "Hello", OPENAI_API_KEY=KEY)
     assert (done.returncode, done.stdout) == (2, "")
