@@ -59,7 +59,7 @@ def encode(stream: Source, *, details: bool = False) -> EventStream:
 
     ```js
     const source = new EventSource("/chat?q=...");
-    source.onmessage = (event) => { text += JSON.parse(event.data).content };
+    source.onmessage = (event) => { const told = JSON.parse(event.data); text += told.content + (told.refusal ?? "") };
     source.addEventListener("interrupted", (event) => { show(JSON.parse(event.data)) });
     source.addEventListener("failed", (event) => { show(JSON.parse(event.data)) });
     source.addEventListener("end", () => source.close());
