@@ -106,7 +106,7 @@ class EventStream:
             StopAsyncIteration: after `end`.
             BusyResourceError, ClosedResourceError, RuntimeError: as reading the stream would.
         """
-        if not self._ready:
+        while not self._ready:  # a chunk may have nothing for a page: a signature, a source
             if self._over:
                 raise StopAsyncIteration
             try:
