@@ -19,7 +19,7 @@ import anyio
 from ._checks import check_number
 from ._version import __version__
 from .commands import chat, doctor, limits, models, replay
-from .commands._ends import quietly
+from .commands._ends import is_unwritable, quietly
 from .commands._streams import prepare
 from .simulator import Exchange, Simulator, faults
 
@@ -102,9 +102,9 @@ def _sim(options: argparse.Namespace) -> int:
         anyio.run(_serve, simulator, backend=options.backend)
     except KeyboardInterrupt:
         pass  # where signals cannot be received (Windows on asyncio), and before the receiver is open
-    except BrokenPipeError:
-        raise
     except OSError as exc:
+        if is_unwritable(exc):
+            raise
         print(f"headrace sim: {options.host}:{options.port}: {exc.strerror or exc}", file=sys.stderr)
         return 1
     return 0

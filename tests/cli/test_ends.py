@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,26 @@ def test_a_reader_that_goes_away_ends_it_quietly(sim: Mapping[str, str], name: s
         os.close(write)
     codes = {0, 141} if "help" in name else {141}  # argparse drops the error of its own printing
     assert (done.returncode in codes, done.stderr) == (True, ""), done
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if "help" not in name])
+def test_a_full_disk_is_told(sim: Mapping[str, str], name: str, backend: str) -> None:
+    command = [*COMMANDS[name], *(of("openai", sim) if "openai" in COMMANDS[name] else ())]
+    command += [] if "--list-faults" in name else ["--backend", backend]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "headrace", *command],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=30,
+            env=environment(THE_TEST_KEY=KEY),
+        )
+    told = "headrace: the output cannot be written: [Errno 28] No space left on device\n"
+    assert (done.returncode, done.stderr) == (74, told)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for one process")

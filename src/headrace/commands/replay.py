@@ -64,17 +64,19 @@ def run(options: argparse.Namespace) -> int:
     """Play; the exit code is as `EPILOG` says."""
     try:
         recording = Recording.load(options.file)
-        _say(_described(recording))
+    except (OSError, ValueError) as exc:
+        _say(f"{options.file}: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else str(exc))
+        return 2
+    _say(_described(recording))
+    try:
         if options.frames:
             return _frames(recording)
         stream = replay(recording, speed=options.speed)
         # Limits are told in seconds from their answer: as of then, not of now.
         with _clock.replaced(lambda: recording.sent_at + recording.answered):
             return anyio.run(_play, stream, bool(options.json), backend=options.backend)
-    except BrokenPipeError:
-        raise
-    except (OSError, ValueError) as exc:
-        _say(f"{options.file}: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else str(exc))
+    except ValueError as exc:
+        _say(str(exc))
         return 2
 
 
