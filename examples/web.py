@@ -71,7 +71,10 @@ PAGE = """<!doctype html>
     answer.textContent = note.textContent = ""
     source = new EventSource("/chat?q=" + encodeURIComponent(form.q.value))
     stop.disabled = false
-    source.onmessage = (event) => { answer.textContent += JSON.parse(event.data).content }
+    source.onmessage = (event) => {
+      const told = JSON.parse(event.data)
+      answer.textContent += told.content + (told.refusal ?? "")
+    }
     source.addEventListener("interrupted", wrong)
     source.addEventListener("failed", wrong)
     source.addEventListener("end", () => end())
@@ -100,7 +103,8 @@ async def page(_: Request) -> Response:  # noqa: ASYNC124  # Starlette runs a pl
 
 
 async def chat(request: Request) -> Response:  # noqa: ASYNC124  # as above
-    if "last-event-id" in request.headers:  # a browser that lost its connection must not ask, and pay, again
+    # A browser that lost its connection must not ask, and pay, again; nor does HEAD, which nobody reads.
+    if request.method == "HEAD" or "last-event-id" in request.headers:
         return Response(status_code=204)
     question = request.query_params.get("q", "").strip()
     if not question:

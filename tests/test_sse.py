@@ -37,6 +37,14 @@ async def test_a_finished_stream() -> None:
         ]
 
 
+async def test_a_chunk_with_nothing_for_the_page_is_passed_over() -> None:
+    """Such as the signature of a thought, or a source that is cited."""
+    silent = AIStreamChunk("", extra=({"type": "thinking", "signature": "Eo4D"},))
+    async with Scripted(THOUGHT, silent, silent, A, silent, FINISH, DONE) as provider:
+        got = await sent(provider.chat_stream(HI))
+    assert [event.splitlines()[0] for event in got] == [b"retry: 2147483647", b"id: 1", b"id: 2", b"event: end"]
+
+
 async def test_a_cut_is_told_by_type_and_a_fixed_sentence() -> None:
     async with Scripted(A, B, ServerError(SECRET, provider="x", retry_after=7.0)) as provider:
         assert (await sent(provider.chat_stream(HI)))[3:] == [

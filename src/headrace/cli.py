@@ -19,7 +19,8 @@ import anyio
 from ._checks import check_number
 from ._version import __version__
 from .commands import chat, doctor, limits, models, replay
-from .commands._ends import quietly
+from .commands._ends import is_unwritable, quietly
+from .commands._streams import prepare
 from .simulator import Exchange, Simulator, faults
 
 __all__ = ("main",)
@@ -41,6 +42,7 @@ class Command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand. `argv` is without the program's name; default: the process's own. Returns the exit code."""
+    prepare()
     parser = argparse.ArgumentParser(prog="headrace", description="One client for large-language-model providers.")
     parser.add_argument("--version", action="version", version=f"headrace {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -100,9 +102,9 @@ def _sim(options: argparse.Namespace) -> int:
         anyio.run(_serve, simulator, backend=options.backend)
     except KeyboardInterrupt:
         pass  # where signals cannot be received (Windows on asyncio), and before the receiver is open
-    except BrokenPipeError:
-        raise
     except OSError as exc:
+        if is_unwritable(exc):
+            raise
         print(f"headrace sim: {options.host}:{options.port}: {exc.strerror or exc}", file=sys.stderr)
         return 1
     return 0

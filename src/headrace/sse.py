@@ -59,7 +59,7 @@ def encode(stream: Source, *, details: bool = False) -> EventStream:
 
     ```js
     const source = new EventSource("/chat?q=...");
-    source.onmessage = (event) => { text += JSON.parse(event.data).content };
+    source.onmessage = (event) => { const told = JSON.parse(event.data); text += told.content + (told.refusal ?? "") };
     source.addEventListener("interrupted", (event) => { show(JSON.parse(event.data)) });
     source.addEventListener("failed", (event) => { show(JSON.parse(event.data)) });
     source.addEventListener("end", () => source.close());
@@ -106,7 +106,7 @@ class EventStream:
             StopAsyncIteration: after `end`.
             BusyResourceError, ClosedResourceError, RuntimeError: as reading the stream would.
         """
-        if not self._ready:
+        while not self._ready:  # a chunk may have nothing for a page: a signature, a source
             if self._over:
                 raise StopAsyncIteration
             try:

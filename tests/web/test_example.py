@@ -53,6 +53,7 @@ async def test_one_who_leaves_ends_the_vendors_stream(url: str, sim: Simulator) 
 async def test_a_browser_that_asks_again_is_told_to_stop(url: str, sim: Simulator) -> None:
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"{url}/chat?q=Hello", headers={"Last-Event-ID": "3"})).status_code == 204
+        assert (await client.head(f"{url}/chat?q=Hello")).status_code == 204  # nor does a link checker pay
         assert (await client.get(f"{url}/chat")).status_code == 400
         assert "EventSource" in (await client.get(url)).text
     assert sim.requests == 0

@@ -67,6 +67,19 @@ async def test_the_guides_script_shows_the_same(url: str, sim: Simulator, tmp_pa
     assert refused[0] == "" and refused[1].startswith("Too many requests for now.")
 
 
+async def test_a_refusal_in_the_models_words_is_shown(url: str, tmp_path: Path) -> None:
+    (guide,) = [block.code for block in blocks(GUIDE.read_text()) if block.language == "js"]
+    said = """source.onmessage({data: '{"content":"","refusal":"I cannot "}'})
+      source.onmessage({data: '{"content":"","refusal":"say."}'})"""
+    async with page(url, tmp_path) as tab:
+        await tab.run("window.EventSource = class { addEventListener() {} close() {} }")
+        await tab.run(f"{ASK}; {said}")
+        assert await tab.run(ANSWER) == "I cannot say."
+        await tab.run("answer.textContent = ''")
+        await tab.run(f"(() => {{ const question = 'Hello'; {guide}\n{said} }})()")
+        assert await tab.run(ANSWER) == "I cannot say."
+
+
 @pytest.mark.parametrize("how", ["the stop button", "another page", "closed tab"])
 async def test_leaving_ends_the_vendors_stream(how: str, url: str, sim: Simulator, tmp_path: Path) -> None:
     sim.play("ollama", Script(text="word " * 5000, first_delay=0.0, delay=0.01))

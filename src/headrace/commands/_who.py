@@ -44,6 +44,9 @@ def gateway(options: argparse.Namespace, names: Sequence[str]) -> AIGateway:
         CallerError, ValueError: there is no such provider, or no key, or the options do not fit.
     """
     names = list(dict.fromkeys(names))
+    for option, value in (("config", options.config), ("base-url", options.base_url), ("key-env", options.key_env)):
+        if value == "":  # of "$UNSET": a key and a question would go where nobody sent them
+            raise CallerError(f"--{option} is empty: leave it out, or give it a value")
     if (options.base_url or options.key_env) and (len(names) != 1 or options.config):
         raise CallerError("--base-url and --key-env are of one provider: name it, without --config")
     if options.config:

@@ -13,7 +13,6 @@ import sys
 from typing import Final
 
 import anyio
-import msgspec
 from anyio import CancelScope, create_task_group
 
 from .._types import AIMessage, AIStreamChunk, GenerationConfig
@@ -22,6 +21,7 @@ from ..gateway import AIGateway
 from ..streaming.stream import ChatStream
 from ..telemetry import Event, add_hook
 from . import _who
+from ._streams import json_line
 
 __all__ = ("EPILOG", "HELP", "arguments", "plain", "run")
 
@@ -62,7 +62,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask; the exit code is as `EPILOG` says."""
-    prompt = options.prompt if options.prompt not in {None, "-"} else _standard_input()
+    try:
+        prompt = options.prompt if options.prompt not in {None, "-"} else _standard_input()
+        f"{prompt}{options.system}".encode()  # a byte that was no text became half of a surrogate pair
+    except UnicodeError:
+        return _fail("the question has bytes that are no text in this locale: convert it, as by iconv", 2)
+    except OSError as exc:  # of `nohup`: a standard input that nobody can read
+        return _fail(f"standard input: {exc.strerror or exc}", 2)
     if not prompt.strip():
         return _fail("there is no question: give it as an argument, or by standard input", 2)
     try:
@@ -127,7 +133,7 @@ class Chat:
 
     def _print(self, chunk: AIStreamChunk) -> None:
         if self._json:
-            print(msgspec.json.encode(plain(chunk)).decode(), flush=True)
+            print(json_line(plain(chunk)), flush=True)
         elif not chunk.is_marker and (text := chunk.content or chunk.refusal):
             print(text, end="", flush=True)
             self._line_open = not text.endswith("\n")

@@ -105,7 +105,7 @@ def _gateway(options: argparse.Namespace) -> tuple[AIGateway, dict[str, str]]:
     """Those that can be made; and why the others cannot, such as an address of the environment that is none."""
     named = list(dict.fromkeys(options.provider))
     found = named or [name for name, variables in variables_by_provider().items() if environment(variables) is not None]
-    if options.config or options.base_url or options.key_env or not found:
+    if not found or any(given is not None for given in (options.config, options.base_url, options.key_env)):
         return _who.gateway(options, named), {}
     if unknown := [name for name in found if name not in names()]:
         _who.gateway(options, unknown)  # of another package; or there is none, which is told

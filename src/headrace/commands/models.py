@@ -11,7 +11,6 @@ import sys
 from typing import Final
 
 import anyio
-import msgspec
 from anyio import create_task_group
 
 from .._types import ModelInfo
@@ -19,6 +18,7 @@ from ..errors import CallerError, HeadraceError, MissingKeyError
 from ..gateway import AIGateway
 from ..providers.base import BaseProvider
 from . import _who
+from ._streams import json_line
 
 __all__ = ("EPILOG", "HELP", "arguments", "run")
 
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     rows = [(model, default) for name in listing.names for model, default in listing.found.get(name, ())]
     if options.json:
         for model, default in rows:
-            print(msgspec.json.encode(_plain(model, is_default=default)).decode())
+            print(json_line(_plain(model, is_default=default)))
     elif rows:
         _table([_row(model, is_default=default) for model, default in rows])
     if not listing.found and all(isinstance(error, MissingKeyError) for error in listing.failed.values()):

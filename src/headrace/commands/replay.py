@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 import anyio
-import msgspec
 
 from .. import _clock
 from .._types import Recording
 from ..errors import HeadraceError
 from ..replay import replay
 from ..streaming.stream import ChatStream
+from ._streams import json_line
 from .chat import plain
 
 __all__ = ("EPILOG", "HELP", "arguments", "run")
@@ -64,17 +64,19 @@ def run(options: argparse.Namespace) -> int:
     """Play; the exit code is as `EPILOG` says."""
     try:
         recording = Recording.load(options.file)
-        _say(_described(recording))
+    except (OSError, ValueError) as exc:
+        _say(f"{options.file}: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else str(exc))
+        return 2
+    _say(_described(recording))
+    try:
         if options.frames:
             return _frames(recording)
         stream = replay(recording, speed=options.speed)
         # Limits are told in seconds from their answer: as of then, not of now.
         with _clock.replaced(lambda: recording.sent_at + recording.answered):
             return anyio.run(_play, stream, bool(options.json), backend=options.backend)
-    except BrokenPipeError:
-        raise
-    except (OSError, ValueError) as exc:
-        _say(f"{options.file}: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else str(exc))
+    except ValueError as exc:
+        _say(str(exc))
         return 2
 
 
@@ -83,7 +85,7 @@ async def _play(stream: ChatStream, as_json: bool) -> int:
         async with stream:
             async for chunk in stream:
                 if as_json:
-                    print(msgspec.json.encode(plain(chunk)).decode(), flush=True)
+                    print(json_line(plain(chunk)), flush=True)
                 elif not chunk.is_marker:
                     print(chunk.content or chunk.refusal, end="", flush=True)
     except HeadraceError as exc:
