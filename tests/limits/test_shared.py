@@ -9,11 +9,12 @@ from functools import partial
 
 import msgspec
 import pytest
-from anyio import CancelScope, create_task_group, current_time, sleep, wait_all_tasks_blocked
+from anyio import CancelScope, create_task_group, current_time, get_running_tasks, sleep, wait_all_tasks_blocked
 
 from headrace import AIMessage, AIStreamChunk, GenerationConfig, RateLimitInfo
 from headrace._types import LimitDimension
 from headrace.errors import RateLimitError
+from headrace.limits import pacer as pacer_module
 from headrace.limits.cost import Cost
 from headrace.limits.model import Member, Model
 from headrace.limits.pacer import Pacer
@@ -47,6 +48,10 @@ class SlowStore(MemoryStore):
     @property
     def model(self) -> Model:
         (_, blob), *_ = self._kept.values()
+        return msgspec.msgpack.decode(blob, type=Model)
+
+    def at(self, scope: str) -> Model:
+        blob = next(blob for key, (_, blob) in self._kept.items() if key.endswith(f":{scope}"))
         return msgspec.msgpack.decode(blob, type=Model)
 
     @property
@@ -208,6 +213,28 @@ async def test_a_pacer_that_stops_while_one_waits_leaves_no_place() -> None:
         assert store.first.place is not None
         tasks.cancel_scope.cancel()
     assert store.first.place is None
+
+
+async def test_the_least_used_scopes_are_forgotten_and_nobody_keeps_in_step_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Names of models may come from anywhere."""
+    monkeypatch.setattr(pacer_module, "SCOPES", 10)
+    store = SlowStore()
+    async with running(pacer := Pacer(RateLimitPolicy(store=store))):
+        kept = await pacer.take(COST, scope="in use")
+        for number in range(50):
+            pacer.cancel(await pacer.take(COST, scope=f"name {number}"))
+            main = await pacer.take(COST, scope="main")
+            pacer.finish(main, None)
+            await sleep(5)  # so that all is told
+            assert len(pacer._lanes) <= 10
+            assert len([task for task in get_running_tasks() if (task.name or "").startswith("pacer ")]) <= 10
+        assert {"in use", "main"} <= pacer._lanes.keys()
+        pacer.finish(kept, None)
+        again = await pacer.take(COST, scope="name 0")  # and comes again as it was left
+        assert not [member for member in store.at("name 0").members.values() if member.place is not None]
+        pacer.finish(again, None)
 
 
 async def test_short_sessions_hold_nobody_up() -> None:

@@ -96,9 +96,15 @@ class Lane:
         self.news = news
         self.shared: Shared | None = None
         self.flying: int = 0
+        self.asked_at: float = current_time()  # last for a place
         self.let_in: dict[int, float] = {}  # the most in each measure, by the vendor's own count of the prompt
         self.slots, self._opened, self._refusal = slots, opened, refusal
         self._next_look = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is out, nobody waits, and all is told."""
+        return not (self.flying or self.line.length) and (self.shared is None or self.shared.is_idle)
 
     def at_once(
         self, label: str, cost: Cost, price: Price, now: float, *, priority: int, arrival: int

@@ -13,11 +13,11 @@ import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
-from anyio import Event, current_time, move_on_after
+from anyio import CancelScope, Event, current_time, move_on_after
 
 from ._sound import is_sound
 from .cost import Amounts
@@ -39,6 +39,8 @@ LINGER: Final = 3.0  # seconds that news wait for the next change, while nobody 
 AT_ONCE: Final = 16  # places asked for at once
 TRIES: Final = 20
 HAIR: Final = 1e-4
+
+_STEPS: Final = count(1)  # of all changes of this process: a scope that was forgotten and comes again repeats none
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Model).decode
@@ -70,6 +72,8 @@ class Shared:
         self._renewed, self._lost = -math.inf, False
         self._first: Turn[Waiter] | None = None  # whose place is in there
         self.problem: StoreError | None = None  # why the store is away
+        self._scope: CancelScope | None = None  # of the task that keeps in step
+        self._forgotten = False
 
     @property
     def is_near(self) -> bool:
@@ -94,9 +98,24 @@ class Shared:
             self._due = at
             self._bell.set()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be told, and no place is held."""
+        return not (self._news or self._taken or self._first is not None)
+
+    def forget(self) -> None:
+        """The scope is known no more: nobody keeps in step."""
+        self._forgotten = True
+        if self._scope is not None:
+            self._scope.cancel()
+
     async def run(self) -> None:
-        """Keep the two in step, until cancelled."""
-        while True:
+        """Keep the two in step, until cancelled or forgotten."""
+        with CancelScope() as self._scope:
+            await self._run()
+
+    async def _run(self) -> None:
+        while not self._forgotten:
             self._bell, now = Event(), current_time()
             due = max(self._due, self._near_from)
             if now < due:
@@ -119,7 +138,7 @@ class Shared:
 
     async def part(self) -> None:
         """The last word of one that stops: what waits to be told is told now, and its place is given up."""
-        if self.is_near and (self._news or self._taken or self._first is not None):
+        if self.is_near and not self.is_idle:
             with suppress(StoreError):
                 await self._change()
 
@@ -158,7 +177,7 @@ class Shared:
                     return pause
                 self._stored = None
                 continue
-            self._step += 1
+            self._step = next(_STEPS)
             member.step, self._posted, self._taken = self._step, len(self._news), [receipt for _, receipt in taken]
             blob = _encode(model)
             stored = self._stored

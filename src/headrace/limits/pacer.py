@@ -177,6 +177,7 @@ class Pacer:
             StoreError: the store is away, and the policy asks to be told.
         """
         lane, now = self._lane(scope), current_time()
+        lane.asked_at = now
         if self.policy.on_store_failure == "raise" and lane.shared is not None and (problem := lane.shared.problem):
             raise StoreError(str(problem)) from problem
         price = lane.estimator.price(cost)
@@ -316,10 +317,12 @@ class Pacer:
         return lane
 
     def _forget(self) -> None:
-        """The scopes of which nothing is open, oldest first: names of models may come from anywhere."""
-        idle = [scope for scope, lane in self._lanes.items() if not (lane.flying or lane.line.length or lane.shared)]
-        for scope in idle[: SCOPES // 2]:
-            del self._lanes[scope]
+        """The scopes of which nothing is open, least used first: names of models may come from anywhere."""
+        idle = [lane for lane in self._lanes.values() if lane.is_idle]
+        for lane in sorted(idle, key=lambda lane: lane.asked_at)[: SCOPES // 2]:
+            del self._lanes[lane.scope]
+            if lane.shared is not None:
+                lane.shared.forget()
 
     def _model(self, now: float) -> Model:
         policy = self.policy
