@@ -102,11 +102,13 @@ class Bucket(msgspec.Struct):
     def missing(self, amount: float, doubt: float, ahead: float = 0.0) -> float:
         """
         What must come in before `amount` can be taken, after `ahead`; a large request is content with a full bucket.
+        Those ahead count as what they are: what others take may be over by then, and a forecast that is too long refuses
+        what would have been let in.
         """
         need = min(self.limit, amount * self.inflation + self.reserve + doubt)
         if self.is_late:
             need = max(need, 1.0)
-        return need + ahead * self.inflation - self.level
+        return need + ahead - self.level
 
     def charge(self, amount: float, unbilled: float) -> Mark:
         """Take `amount`; `unbilled` is what others of mine will still be billed for."""
