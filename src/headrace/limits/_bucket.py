@@ -102,8 +102,8 @@ class Bucket(msgspec.Struct):
     def missing(self, amount: float, doubt: float, ahead: float = 0.0) -> float:
         """
         What must come in before `amount` can be taken, after `ahead`; a large request is content with a full bucket.
-        Those ahead count as what they are: what others take may be over by then, and a forecast that is too long refuses
-        what would have been let in.
+        Those ahead count as what they are: what others take may be over by then, and too long a forecast would refuse
+        what will be let in.
         """
         need = min(self.limit, amount * self.inflation + self.reserve + doubt)
         if self.is_late:
