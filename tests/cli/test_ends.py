@@ -78,6 +78,11 @@ def test_a_full_disk_is_told(sim: Mapping[str, str], name: str, backend: str) ->
     assert (done.returncode, done.stderr) == (74, told)
 
 
+def heard() -> None:
+    """What runs in the background of a shell inherits that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for one process")
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("name", ["models", "doctor", "demo"])
@@ -92,6 +97,7 @@ def test_ctrl_c_is_no_traceback(name: str, backend: str) -> None:
             stderr=subprocess.PIPE,
             text=True,
             env=environment(THE_TEST_KEY=KEY),
+            preexec_fn=heard,
         ) as process:
             assert process.stdout is not None
             if name == "demo":
