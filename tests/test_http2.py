@@ -175,7 +175,7 @@ async def test_no_word_is_lost_and_the_next_call_is_answered(
                 async with provider.chat_stream(MESSAGES) as stream:
                     words = [chunk.content async for chunk in stream]
                 if how in {"goaway", "closed"}:
-                    # httpcore acknowledges a piece before it hands it on, and loses it where nobody reads that any more.
+                    # httpcore acknowledges a piece before it hands it on, and loses it where nobody reads that.
                     assert words[-1] == provider.marker
                     assert words[:-1] == WORDS[: len(words) - 1]
                 else:
