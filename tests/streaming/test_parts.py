@@ -119,6 +119,29 @@ def test_parts_stand_in_the_order_in_which_they_came(chunks: list[AIStreamChunk]
     assert response.content == "".join(part.text for part in parts if isinstance(part, TextPart))
 
 
+@pytest.mark.parametrize(
+    ("end", "ended", "kind"),
+    [
+        ("tool_calls", False, ToolCall),
+        ("stop", False, ToolCall),
+        ("pause", False, ToolCall),
+        ("length", True, ToolCall),
+        ("length", False, PartialToolCall),
+        ("content_filter", False, PartialToolCall),
+        ("cancelled", False, PartialToolCall),
+        ("MALFORMED_FUNCTION_CALL", False, PartialToolCall),
+    ],
+)
+def test_a_call_without_arguments_is_whole_if_it_ended_or_the_model_ended_the_answer(
+    end: str, ended: bool, kind: type
+) -> None:
+    """A limit may strike between a call's name and its arguments: run without these, it would be another call."""
+    (call_,) = heard(call(0, "delete", ended=ended), end=end).tool_calls
+    assert (type(call_), call_.arguments) == (kind, "")
+    if isinstance(call_, PartialToolCall):
+        assert call_.reason == f"the answer ended before the arguments ({end})"
+
+
 def test_parts_are_valid_at_any_moment() -> None:
     response = heard(words("a"), call(0, "f", '{"x'), end=None)
     assert response.parts == (

@@ -12,10 +12,13 @@ from headrace import errors
 from headrace._types import (
     AIStreamChunk,
     Citation,
+    PartialToolCall,
     ReasoningPart,
+    ToolCall,
     ToolCallDelta,
     VendorPart,
 )
+from headrace.streaming.machine import StreamMachine
 from headrace.wire.anthropic import AnthropicCodec
 
 from .strategies import EXPECTED, json_values, outcome
@@ -203,6 +206,39 @@ def test_tool_calls_are_numbered_and_end_with_their_block() -> None:
         ToolCallDelta(3, arguments='{"y":2}'),
         ToolCallDelta(3, ended=True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("after", "kind"),
+    [
+        ((ending("tool_use"), STOP), ToolCall),
+        ((block(1, type="text", text="so"), stop(1), ending("max_tokens"), STOP), ToolCall),
+        ((block(1, type="text", text=""), stop(1), ending("max_tokens"), STOP), ToolCall),
+        ((ending("max_tokens"), STOP), PartialToolCall),
+        ((), PartialToolCall),
+    ],
+    ids=["ended", "words follow", "a block follows", "limit", "cut"],
+)
+def test_a_block_that_ends_without_input_is_a_whole_call_only_if_no_limit_ended_it(
+    after: tuple[str, ...], kind: type
+) -> None:
+    """The vendor ends the block of a call that a limit cut, too, and may have held back what there was of its input."""
+    start = (START, block(0, type="tool_use", id="toolu_1", name="f", input={}))
+    machine = StreamMachine(provider="anthropic")
+    for chunk in feed(*start, delta(0, type="input_json_delta", partial_json=""), stop(0), *after):
+        if chunk is not None:
+            machine.feed(chunk)
+    (call,) = machine.response.tool_calls
+    assert (type(call), call.name, call.arguments) == (kind, "f", "")
+
+
+@pytest.mark.parametrize(("reason", "kind"), [("tool_use", ToolCall), ("max_tokens", PartialToolCall)])
+def test_a_whole_answer_that_a_limit_ended_has_no_whole_call_without_input(reason: str, kind: type) -> None:
+    machine = StreamMachine(provider="anthropic")
+    body = {"content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}], "stop_reason": reason}
+    for chunk in CODEC.decode_body(json.dumps(body).encode()):
+        machine.feed(chunk)
+    assert [type(call) for call in machine.response.tool_calls] == [kind]
 
 
 def test_a_call_of_the_vendors_tool_that_was_cut_by_a_limit_does_not_break_the_answer() -> None:

@@ -123,6 +123,8 @@ def test_a_call_that_code_made_goes_back_with_its_caller() -> None:
         '{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"toolu_2","name":"g",'
         '"input":{},"caller":{"type":"direct"}}}',
         '{"type":"content_block_stop","index":1}',
+        '{"type":"message_delta","delta":{"stop_reason":"tool_use"}}',
+        '{"type":"message_stop"}',
     )
     assert [call.id for call in response.tool_calls] == ["toolu_1", "toolu_2"]
     assert response.extra == ({"type": "tool_use", "index": 0, "id": "toolu_1", "caller": caller, "toolset_name": "t"},)

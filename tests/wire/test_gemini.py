@@ -266,6 +266,18 @@ def test_a_call_in_pieces_is_joined() -> None:
     assert whole.tool_calls == (ToolCallDelta(1, "", "g", "", ended=True),)
 
 
+def test_a_call_in_pieces_that_a_block_of_the_prompt_ends_is_not_whole() -> None:
+    chunks = feed(
+        event({"functionCall": {"name": "f", "willContinue": True}}),
+        event({"functionCall": {"partialArgs": [{"jsonPath": "$.a", "stringValue": "x"}], "willContinue": True}}),
+        '{"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"}}',
+    )
+    assert (chunks[-1].tool_calls, chunks[-1].finish_reason) == (
+        (ToolCallDelta(0, arguments='{"a":"x"'),),
+        "content_filter",
+    )
+
+
 def test_the_last_piece_of_a_call_may_repeat_its_name_and_id() -> None:
     first = {"partialArgs": [{"jsonPath": "$.a", "boolValue": True}], "willContinue": True}
     chunks = feed(

@@ -10,7 +10,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headrace import errors
-from headrace._types import AIStreamChunk, Citation, ImagePart, ReasoningPart, ToolCallDelta, VendorPart
+from headrace._types import (
+    AIStreamChunk,
+    Citation,
+    ImagePart,
+    PartialToolCall,
+    ReasoningPart,
+    ToolCall,
+    ToolCallDelta,
+    VendorPart,
+)
+from headrace.streaming.machine import StreamMachine
 from headrace.wire._codec import SaidThenFailed
 from headrace.wire.openai import COMPATIBLE, GROK, ChatCodec
 
@@ -776,6 +786,16 @@ def test_a_whole_answer_is_one_chunk() -> None:
     assert chunk.usage is not None and (chunk.usage["total_tokens"], chunk.usage["source"]) == (5, "reported")
     assert chunk.meta is not None and chunk.meta.raw_response == json.loads(body)
     assert (chunk.meta.model, chunk.meta.request_id, chunk.meta.raw_finish_reason) == ("gpt-x", "req_1", "tool_calls")
+
+
+@pytest.mark.parametrize(("reason", "ended"), [("tool_calls", ToolCall), ("length", PartialToolCall)])
+def test_a_whole_answer_that_a_limit_ended_has_no_whole_call_without_arguments(reason: str, ended: type) -> None:
+    call = {"id": "c", "function": {"name": "f", "arguments": ""}}
+    body = {"choices": [{"message": {"tool_calls": [call]}, "finish_reason": reason}]}
+    machine = StreamMachine(provider="openai")
+    for chunk in CODEC.decode_body(json.dumps(body).encode()):
+        machine.feed(chunk)
+    assert [type(call) for call in machine.response.tool_calls] == [ended]
 
 
 def test_a_whole_refusal() -> None:

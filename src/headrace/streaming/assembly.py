@@ -2,14 +2,15 @@
 Pieces in, the parts of an answer out, in the order in which they came. Pure.
 
 A tool call is a `ToolCall` only when the vendor ended it (its block, its item, or the whole answer) and its arguments
-parse. Words need no record of their own: all else is noted with the place in the text where it came.
+parse. Without any arguments it needs an end of its own, or an answer that the model ended: a limit cuts calls before
+their arguments, too. Words need no record of their own: all else is noted with the place in the text where it came.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -18,6 +19,8 @@ from .._types import PartialToolCall, ReasoningPart, ResponsePart, TextPart, Too
 __all__ = ("Turn", "tool_calls")
 
 Call: TypeAlias = ToolCall | PartialToolCall
+
+UNCUT: Final = frozenset({"stop", "tool_calls", "pause"})  # finish reasons of an answer that no limit or filter cut
 
 
 @dataclass(slots=True)
@@ -112,6 +115,8 @@ class _Building:
         arguments = "".join(self.arguments)
         if not (ended or self.ended):
             return PartialToolCall(self.id, self.name, arguments, f"the call did not end ({why})")
+        if not (arguments.strip() or self.ended or why in UNCUT):
+            return PartialToolCall(self.id, self.name, arguments, f"the answer ended before the arguments ({why})")
         if arguments.strip():
             try:
                 msgspec.json.decode(arguments)

@@ -130,12 +130,12 @@ class AnthropicCodec:
 
 
 class _Call:
-    """An open `tool_use` block: which call of the answer it is, and the input that came with its start."""
+    """An open `tool_use` block: which call of the answer it is, and the input that came with its start or in pieces."""
 
-    __slots__ = ("given", "number")
+    __slots__ = ("given", "in_pieces", "number")
 
     def __init__(self, number: int, given: msgspec.Raw) -> None:
-        self.number, self.given = number, given
+        self.number, self.given, self.in_pieces = number, given, False
 
 
 class _Thinking:
@@ -172,6 +172,7 @@ class _Decoder:
     """The state of one stream: open tool calls, usage so far, and the stop reason that awaits its proof."""
 
     __slots__ = (
+        "_bare",
         "_called",
         "_calls",
         "_ended",
@@ -189,6 +190,7 @@ class _Decoder:
         self._calls: dict[int, _Call] = {}  # by block index
         self._open: dict[int, _Thinking | _Own] = {}  # the same
         self._called = 0
+        self._bare: int | None = None  # the call whose block has just ended without any input
         self._was_text = False  # the last block that began
         self._usage: dict[str, object] = {}
         self._model: str | None = None
@@ -224,7 +226,7 @@ class _Decoder:
             if not delta.partial_json:
                 return None  # the first one is usually empty
             if (call := self._calls.get(index)) is not None:
-                call.given = msgspec.Raw()
+                call.given, call.in_pieces = msgspec.Raw(), True
                 return AIStreamChunk("", tool_calls=(ToolCallDelta(call.number, arguments=delta.partial_json),))
         if is_deep(data):
             raise ValueError("it is nested too deep")
@@ -258,6 +260,14 @@ class _Decoder:
 
     def start(self, index: int, raw: msgspec.Raw) -> AIStreamChunk | None:
         """The beginning of a content block, which in a whole answer is all of it."""
+        bare, self._bare = self._bare, None
+        chunk = self._start(index, raw)
+        if bare is not None:
+            chunk = chunk or AIStreamChunk("")
+            chunk.tool_calls = (ToolCallDelta(bare, ended=True), *chunk.tool_calls)
+        return chunk
+
+    def _start(self, index: int, raw: msgspec.Raw) -> AIStreamChunk | None:
         block = decode_block(raw)
         if len(self._open) + len(self._calls) >= ITEMS:
             raise ValueError(f"more than {ITEMS} blocks are open")
@@ -292,7 +302,10 @@ class _Decoder:
         return _handed_on(index, found)
 
     def stop(self, index: int) -> AIStreamChunk | None:
-        """The end of a content block: what was said of it is whole."""
+        """
+        The end of a content block: what was said of it is whole. But for a call without input: a limit, too, ends the
+        block of a call whose input was to come. It is whole if another block follows, or the answer ends by itself.
+        """
         block = self._open.pop(index, None)
         if isinstance(block, _Thinking):
             text = "".join(block.pieces)
@@ -306,6 +319,9 @@ class _Decoder:
         if call is None:
             return None
         given = bytes(call.given).decode() if bytes(call.given) and msgspec.json.decode(call.given) else ""
+        if not (given or call.in_pieces):
+            self._bare = call.number
+            return None
         return AIStreamChunk("", tool_calls=(ToolCallDelta(call.number, arguments=given, ended=True),))
 
     def _message_start(self, message: Message) -> AIStreamChunk:

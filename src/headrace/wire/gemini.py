@@ -199,6 +199,7 @@ class _Decoder:
         if found.candidates:
             reason = self._first_candidate(found.candidates, pieces)
         if found.feedback and (blocked := found.feedback.get("blockReason")):
+            self._break_call(pieces)
             reason, self.raw_finish_reason = "content_filter", str(blocked)
             pieces.hand_on({"promptFeedback": found.feedback})
         if found.usage:

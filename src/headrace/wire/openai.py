@@ -85,11 +85,13 @@ class ChatCodec:
                 raise ValueError("it is nested too deep")
         except MALFORMED as exc:
             raise undecodable(self.provider, body.decode(errors="replace"), exc, request_id=request_id) from exc
-        # A whole answer is a stream of one event, after which every tool call has ended.
+        # A whole answer is a stream of one event, after which every tool call has ended; one without arguments only if
+        # the model ended the answer.
         chunk = ChatDecoder(self, request_id).take(event) or AIStreamChunk("")
         meta = chunk.meta or ChunkMeta(request_id=request_id)
         chunk.meta, chunk.is_final = replace(meta, raw_response=value), True
-        chunk.tool_calls = tuple(replace(call, ended=True) for call in chunk.tool_calls)
+        is_ended = chunk.finish_reason in {"stop", "tool_calls"}
+        chunk.tool_calls = tuple(replace(call, ended=is_ended or bool(call.arguments)) for call in chunk.tool_calls)
         return [chunk]
 
     def decode_error(self, status: int, headers: Mapping[str, str], body: str, *, now: float) -> ProviderError:
