@@ -37,6 +37,7 @@ from .errors import (
 )
 from .limits.pacing import AnyPacing
 from .streaming.host import CLOSE, FLIGHT, Host
+from .wire._shared import load
 from .wire.events import Events, JsonLines, ServerEvent
 from .wire.framing import NDJSON, SSE, Inflater, Lines, Undecodable, inflater
 
@@ -319,7 +320,7 @@ class Guard:
     The events of a response, over bytes that are read, timed and counted here.
 
     `at_eof` is set before the last events, those without their line end or blank line, so that an event which only EOF
-    completed can be told from others.
+    completed can be told from others. A lost connection completes none, but one that shows by itself to be whole.
     """
 
     def __init__(
@@ -335,6 +336,7 @@ class Guard:
     ) -> None:
         self.headers = headers
         self.at_eof = False
+        self._cut_by: TruncatedStreamError | None = None  # to be raised when what came before it has been handed on
         self._provider, self._request_id = provider, request_id(headers)
         self._stamp = _nothing if watch is None else watch.stamp
         self._opened = time.monotonic()
@@ -362,7 +364,7 @@ class Guard:
             if (lines := self._lines) is None:
                 lines = self._lines = Lines(self.headers.get("content-encoding", ""))
             while not self._closed:
-                if (broken := lines.broken or self._events.broken) is not None:
+                if (broken := self._cut_by or lines.broken or self._events.broken) is not None:
                     raise broken  # not after the next bytes, which may never come
                 if self.at_eof:
                     break
@@ -382,8 +384,23 @@ class Guard:
         except HeadraceError:  # a recording's own, played back; a deadline is an OSError, too
             raise
         except self._lost as exc:
-            raise self._cut(exc) from _bare(exc)
+            self._cut_by = self._cut(exc)
+            self._cut_by.__cause__ = _bare(exc)
+            if events := self._unfinished():
+                return events
+            raise self._cut_by from self._cut_by.__cause__
         raise StopAsyncIteration
+
+    def _unfinished(self) -> list[ServerEvent]:
+        """
+        When the connection is lost: the event of which only its line end or its blank line has not come. A JSON object
+        shows where it ends; of anything else there may have been more.
+        """
+        try:
+            events = [] if self._lines is None else self._events.end(self._lines.end())
+        except Undecodable:
+            return []
+        return [event for event in events if isinstance(load(event[1]), dict)]
 
     async def read(self) -> bytes:
         """The next bytes of the body, decompressed; not as events. Empty at its end."""

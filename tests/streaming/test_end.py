@@ -91,6 +91,32 @@ async def test_rule_04_a_failure_after_content_is_all_chunks_one_marker_and_a_qu
     ]
 
 
+UNENDED = {
+    "its last byte": (word("d")[:-1], ("abcd", "interrupted")),
+    "its line end": (word("d")[:-2], ("abcd", "interrupted")),
+    "its last bracket": (word("d")[:-3], ("abc", "interrupted")),
+    "the last byte of the proof": (FINISH[:-1], ("abc", "finished")),
+    "the line end of the proof": (FINISH[:-2], ("abc", "finished")),
+    "half of an error": (b"error: bo", ("abc", "interrupted")),
+    "the last byte of an event that is none": (BROKEN[:-1], ("abc", "interrupted")),
+}
+
+
+@pytest.mark.parametrize("case", UNENDED)
+async def test_rule_06_an_event_is_received_once_all_of_it_but_its_line_ends_has_come(
+    server: RawServer, make: Make, case: str
+) -> None:
+    last, expected = UNENDED[case]
+    async with session(make(server.play(A, B, C, last, Fault.FIN))) as provider:
+        stream = provider.chat_stream(MESSAGES)
+        chunks = await drain(stream)
+        assert (text(chunks), stream.state) == (stream.partial_content, stream.state) == expected
+        assert [chunk.is_marker for chunk in chunks if chunk.is_final] == [expected[1] == "interrupted"]
+        if stream.interruption is not None:
+            assert "the connection was lost" in str(stream.interruption.cause)
+            assert stream.interruption.cause.__cause__ is not None
+
+
 @pytest.mark.parametrize("fault", [Fault.FIN, Fault.RST], ids=["closed", "reset"])
 async def test_rule_04_the_cause_keeps_its_own_cause_and_the_way_to_it(
     server: RawServer, make: Make, fault: Fault
