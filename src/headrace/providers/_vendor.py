@@ -370,9 +370,13 @@ class VendorProvider(BaseProvider):
     async def _read_json(self, session: Session, encoded: Encoded) -> Plain:
         exchange, mask = await self._open(session, encoded, accept=JSON)
         async with exchange:
-            limits = self._parse_rate_limit_headers(exchange.headers)
-            ident = request_id(mask.headers(exchange.headers))
-            return Plain(mask.data(await exchange.body()), ident, limits)
+            answered = mask.headers(exchange.headers)
+            limits, ident = self._parse_rate_limit_headers(answered), request_id(answered)
+            try:
+                return Plain(mask.data(await exchange.body()), ident, limits)
+            except HeadraceError as exc:  # of a body that breaks: it quotes what came
+                mask.error(exc)
+                raise
 
     async def _raw_chat_stream(
         self, messages: Sequence[AIMessage], config: GenerationConfig | None = None
@@ -389,9 +393,10 @@ class VendorProvider(BaseProvider):
         session = self._current_session()
         exchange, mask = await self._open(session, encoded, accept=codec.stream_type if stream else JSON, model=model)
         async with exchange:
-            ident = request_id(mask.headers(exchange.headers))
+            answered = mask.headers(exchange.headers)
+            ident = request_id(answered)
             yield AIStreamChunk(  # noqa: ASYNC119  # the pump closes this generator in the task that ran it
-                "", rate_limit=self._parse_rate_limit_headers(exchange.headers), meta=ChunkMeta(request_id=ident)
+                "", rate_limit=self._parse_rate_limit_headers(answered), meta=ChunkMeta(request_id=ident)
             )
             try:
                 if not stream:
@@ -504,10 +509,10 @@ class VendorProvider(BaseProvider):
 
     def _refused(self, refusal: Refusal, mask: Mask) -> HeadraceError:
         """The typed error, with the limits that the refusal's own headers tell. Some proxies quote the key they got."""
-        now = _clock.wall()
-        error = self.codec.decode_error(refusal.status, mask.headers(refusal.headers), mask.text(refusal.text), now=now)
+        now, answered = _clock.wall(), mask.headers(refusal.headers)
+        error = self.codec.decode_error(refusal.status, answered, mask.text(refusal.text), now=now)
         if isinstance(error, RateLimitError):
-            error.rate_limit = self._parse_rate_limit_headers(refusal.headers)
+            error.rate_limit = self._parse_rate_limit_headers(answered)
             if error.retry_at is None and error.retry_after is not None:
                 error.retry_at = now + error.retry_after
         return error
