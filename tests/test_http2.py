@@ -23,6 +23,7 @@ from h2.exceptions import ProtocolError
 
 from headrace import AIMessage, Deadlines
 from headrace.errors import (
+    CallerError,
     NetworkError,
     RateLimitError,
     StreamInterruptedError,
@@ -194,6 +195,29 @@ async def test_a_refusal_says_when_to_come_back(server: Server, library: ModuleT
             await provider.chat(MESSAGES)
     assert caught.value.retry_after is not None
     assert caught.value.retry_after >= 7
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-a": "SECRET\r\nx-evil: 1"},
+        {"x-a": "SECRET\n"},
+        {"x-a": "SECRET\0"},
+        {"x-a\r\nx-evil": "1"},
+        {"x a": "SECRET"},
+    ],
+    ids=["lines", "line break", "null", "lines of a name", "space in a name"],
+)
+async def test_a_header_that_http_cannot_carry_is_refused(
+    server: Server, library: ModuleType, headers: dict[str, str]
+) -> None:
+    """h2 sends it as it is; a proxy that speaks HTTP/1.1 to the vendor may make two headers or two requests of it."""
+    async with nothing_left(), speaks(library) as client:
+        async with session(grok(server, "whole", client, headers=headers)) as provider:
+            with pytest.raises(CallerError, match="line breaks") as caught:
+                await provider.chat(MESSAGES)
+    assert server.requests == []
+    assert "SECRET" not in str(caught.value)
 
 
 @pytest.mark.parametrize("how", ["reset", "silent", "left"])

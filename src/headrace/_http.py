@@ -11,6 +11,7 @@ suspended when the send is cancelled), a connection that is cancelled before its
 from __future__ import annotations
 
 import importlib
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -50,6 +51,10 @@ WHY: Final = 500  # characters of another library's error; some quote what came
 REFUSAL_TEXT: Final = 64 << 10  # characters of a refusal's body
 BODY_BYTES: Final = 64 << 20  # of a whole JSON answer; images come in base64
 KEEPALIVE: Final = 20  # idle connections kept, httpx's own default
+
+# RFC 9110 5.1 and 5.5, in ASCII. h11 checks as much; h2 (4.4) and other transports send a line break as it is.
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 
 # What may be in an answer's content type where a type was asked for. JSON lines have no registered type: servers say
 # x-ndjson, jsonl, json, and a proxy that drops it leaves text/plain (Go's own guess). A line is JSON or an error, and
@@ -228,6 +233,8 @@ class Session(Host):
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, accept: str
     ) -> httpx.Request | None:
         lib = self._library
+        if not all(_NAME.fullmatch(str(name)) and _VALUE.fullmatch(str(value)) for name, value in headers.items()):
+            raise lib.LocalProtocolError("a header that HTTP cannot carry")
         request = self.client.build_request(
             method,
             url,
