@@ -24,6 +24,7 @@ from h2.exceptions import ProtocolError
 from headrace import AIMessage, Deadlines
 from headrace.errors import (
     CallerError,
+    ConnectionFailedError,
     NetworkError,
     RateLimitError,
     StreamInterruptedError,
@@ -106,6 +107,12 @@ class Server:
             h2.send_headers(number, [(":status", "429"), ("retry-after", "7"), ("content-type", "application/json")])
             h2.send_data(number, b'{"error":{"message":"slow down"}}', end_stream=True)
             return True
+        if how == "no-number":
+            h2.send_headers(number, [(":status", "200 OK")], end_stream=True)
+            return True
+        if how == "no-frame":
+            client.sendall(bytes([0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0]))  # a window that grows by nothing
+            return False
         h2.send_headers(number, [(":status", "200"), ("content-type", "text/event-stream")])
         for word in WORDS:
             h2.send_data(number, event(delta={"content": word}))
@@ -218,6 +225,15 @@ async def test_a_header_that_http_cannot_carry_is_refused(
                 await provider.chat(MESSAGES)
     assert server.requests == []
     assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("how", ["no-number", "no-frame"])
+async def test_an_answer_that_is_no_http_is_the_servers_fault(server: Server, library: ModuleType, how: str) -> None:
+    """httpcore says of these that the request was wrong, or fails by its own conversion."""
+    async with nothing_left(), speaks(library) as client, session(grok(server, how, client)) as provider:
+        with pytest.raises(ConnectionFailedError) as caught:
+            await provider.chat(MESSAGES)
+    assert caught.value.retryable
 
 
 @pytest.mark.parametrize("how", ["reset", "silent", "left"])
