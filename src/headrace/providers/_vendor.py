@@ -62,6 +62,7 @@ ApiKey: TypeAlias = str | Secret | Callable[[], str | Secret | Awaitable[str | S
 JSON: Final = "application/json"
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")  # a key may go there without TLS
 MOST_PAGES: Final = 100  # of a list of models; the longest has three
+MOST_MODELS: Final = 10_000  # after which no further page is asked for; the longest list has some hundreds
 UNFIT: Final = (
     "the API key is empty, or has a line break or a character that no key has. "
     "Check how it was read (a trailing newline?)."
@@ -495,7 +496,7 @@ class VendorProvider(BaseProvider):
                 plain = await self._json(self.catalog.encode(cursor), watched=watched)
                 page, following = self.catalog.decode(plain.body, request_id=plain.request_id)
                 found += page
-                if following is None or following == cursor:
+                if following is None or following == cursor or len(found) >= MOST_MODELS:
                     break
                 cursor = following
         return tuple(found)
