@@ -129,6 +129,25 @@ async def test_a_header_that_cannot_be_sent_is_the_callers_error_and_not_shown(v
     assert caught.value.__context__ is None and "SECRETKEY" not in str(caught.value)
 
 
+@pytest.mark.parametrize("target", ["mailto:a@b.example", "http://xn--a/", "/" + "a" * 65530])
+async def test_a_redirect_to_no_url_is_the_servers_fault(target: str) -> None:
+    """httpx reads the target although it does not follow it."""
+    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(302, headers={"location": target})))
+    async with http, OpenAIProvider(KEY, http_client=http) as provider:
+        with pytest.raises(ConnectionFailedError):
+            await provider.chat(MESSAGES)
+
+
+async def test_a_value_error_of_a_transport_of_the_callers_passes() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise ValueError("my own")
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        async with OpenAIProvider(KEY, http_client=http) as provider:
+            with pytest.raises(ValueError, match="my own"):
+                await provider.list_models()
+
+
 async def test_a_key_that_a_proxy_quotes_is_masked() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(401, json={"error": {"message": f"Received={request.headers['authorization']}"}})

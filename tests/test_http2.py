@@ -23,6 +23,8 @@ from h2.exceptions import ProtocolError
 
 from headrace import AIMessage, Deadlines
 from headrace.errors import (
+    CallerError,
+    ConnectionFailedError,
     NetworkError,
     RateLimitError,
     StreamInterruptedError,
@@ -105,6 +107,12 @@ class Server:
             h2.send_headers(number, [(":status", "429"), ("retry-after", "7"), ("content-type", "application/json")])
             h2.send_data(number, b'{"error":{"message":"slow down"}}', end_stream=True)
             return True
+        if how == "no-number":
+            h2.send_headers(number, [(":status", "200 OK")], end_stream=True)
+            return True
+        if how == "no-frame":
+            client.sendall(bytes([0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0]))  # a window that grows by nothing
+            return False
         h2.send_headers(number, [(":status", "200"), ("content-type", "text/event-stream")])
         for word in WORDS:
             h2.send_data(number, event(delta={"content": word}))
@@ -194,6 +202,38 @@ async def test_a_refusal_says_when_to_come_back(server: Server, library: ModuleT
             await provider.chat(MESSAGES)
     assert caught.value.retry_after is not None
     assert caught.value.retry_after >= 7
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-a": "SECRET\r\nx-evil: 1"},
+        {"x-a": "SECRET\n"},
+        {"x-a": "SECRET\0"},
+        {"x-a\r\nx-evil": "1"},
+        {"x a": "SECRET"},
+    ],
+    ids=["lines", "line break", "null", "lines of a name", "space in a name"],
+)
+async def test_a_header_that_http_cannot_carry_is_refused(
+    server: Server, library: ModuleType, headers: dict[str, str]
+) -> None:
+    """h2 sends it as it is; a proxy that speaks HTTP/1.1 to the vendor may make two headers or two requests of it."""
+    async with nothing_left(), speaks(library) as client:
+        async with session(grok(server, "whole", client, headers=headers)) as provider:
+            with pytest.raises(CallerError, match="line breaks") as caught:
+                await provider.chat(MESSAGES)
+    assert server.requests == []
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("how", ["no-number", "no-frame"])
+async def test_an_answer_that_is_no_http_is_the_servers_fault(server: Server, library: ModuleType, how: str) -> None:
+    """httpcore says of these that the request was wrong, or fails by its own conversion."""
+    async with nothing_left(), speaks(library) as client, session(grok(server, how, client)) as provider:
+        with pytest.raises(ConnectionFailedError) as caught:
+            await provider.chat(MESSAGES)
+    assert caught.value.retryable
 
 
 @pytest.mark.parametrize("how", ["reset", "silent", "left"])

@@ -134,6 +134,8 @@ HEAD: Final = (
         pytest.param(HEAD + b'{"at":1e999,"text":"a"}\n', "line 2", id="never"),
         pytest.param(HEAD + b'{"at":0.1,"text":"a"}\n{"at":', "line 3", id="a file that was cut"),
         pytest.param(HEAD + b"[" * 100_000, "line 2", id="deep"),
+        pytest.param(HEAD.replace(b'sent_at":1.0', b'sent_at":1e300'), "line 1 .*at no date", id="no date"),
+        pytest.param(HEAD.replace(b'sent_at":1.0', b'sent_at":-1e15'), "line 1 .*at no date", id="before all dates"),
     ],
 )
 def test_what_is_no_recording_is_told_by_its_line(tmp_path: Path, written: bytes, said: str) -> None:
@@ -184,6 +186,18 @@ def test_a_replay_warns_of_no_unencrypted_key(caplog: pytest.LogCaptureFixture) 
     )
     replay(known)
     assert caplog.messages == []  # nothing is sent
+
+
+async def test_a_header_that_is_no_ascii_is_played_as_well() -> None:
+    """Some proxies say in one where they stand; it was received, so it can be played."""
+    event = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\n'
+    one = tape(Recorder())
+    one.head(200, {"content-type": "text/event-stream", "x-region": "Zürich"})
+    one.add(event)
+    one.ending = "eof"
+    one.finish(None)
+    async with replay(one._recorder.recordings[-1]) as stream:
+        assert (await stream.collect()).content == "a"
 
 
 def test_a_path_is_no_recording() -> None:

@@ -11,6 +11,7 @@ suspended when the send is cancelled), a connection that is cancelled before its
 from __future__ import annotations
 
 import importlib
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -51,6 +52,10 @@ WHY: Final = 500  # characters of another library's error; some quote what came
 REFUSAL_TEXT: Final = 64 << 10  # characters of a refusal's body
 BODY_BYTES: Final = 64 << 20  # of a whole JSON answer; images come in base64
 KEEPALIVE: Final = 20  # idle connections kept, httpx's own default
+
+# RFC 9110 5.1 and 5.5, in ASCII. h11 checks as much; h2 (4.4) and other transports send a line break as it is.
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 
 # What may be in an answer's content type where a type was asked for. JSON lines have no registered type: servers say
 # x-ndjson, jsonl, json, and a proxy that drops it leaves text/plain (Go's own guess). A line is JSON or an error, and
@@ -159,6 +164,7 @@ class Session(Host):
         if self.client.is_closed:
             raise CallerError(f"{self.name}: the http_client that was given is closed. Keep it open while it is used.")
         lib, unsendable, unread = self._library, "", ""
+        request: httpx.Request | None = None
         try:
             request = self._request(method, url, headers, body, accept)
             if watch is not None:
@@ -171,11 +177,18 @@ class Session(Host):
                 await self._drop_orphans()  # noqa: ASYNC102  # shielded there, with a bound
                 raise
         except (lib.LocalProtocolError, lib.UnsupportedProtocol, lib.InvalidURL, UnicodeError) as exc:
-            unsendable = type(exc).__name__  # its text may quote a header, thus the key: it is not even the context
+            if request is not None and _is_of_answer(exc):
+                unread = _named(exc)
+            else:
+                unsendable = type(exc).__name__  # its text may quote a header, thus the key: it is not even the context
         except _let_through(self.client) as exc:  # they hold the request's headers, too
             unsendable, unread = (type(exc).__name__, "") if isinstance(exc, ValueError) else ("", _named(exc))
         except (lib.HTTPError, OSError, BrokenResourceError, ClosedResourceError) as exc:
             raise self._no_answer(url, exc) from _bare(exc)
+        except ValueError as exc:
+            if not _is_of_answer(exc):
+                raise
+            unread = _named(exc)
         finally:
             headers, request = {}, None  # nor does a traceback's view of the locals show the key, whatever is raised
         if unsendable:
@@ -229,6 +242,8 @@ class Session(Host):
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, accept: str
     ) -> httpx.Request | None:
         lib = self._library
+        if not all(_NAME.fullmatch(str(name)) and _VALUE.fullmatch(str(value)) for name, value in headers.items()):
+            raise lib.LocalProtocolError("a header that HTTP cannot carry")
         request = self.client.build_request(
             method,
             url,
@@ -527,6 +542,27 @@ def _let_through(client: object) -> tuple[type[Exception], ...]:
         return ()
     kind: type[Exception] = importlib.import_module("aiohttp").ClientError
     return kind, ValueError
+
+
+def _is_of_answer(exc: BaseException) -> bool:
+    """
+    Whether an error of sending, whose kind is usually the caller's fault, comes from what a server answered.
+
+    httpx reads the target of a redirect that it does not follow, by idna as well; httpcore (1.0.9, httpcore2 2.16)
+    makes local errors of h2's, and an int of an HTTP/2 status, whatever it is.
+    """
+    link: BaseException | None = exc
+    while link is not None:
+        if type(link).__name__ == "InvalidURL" or type(link).__module__.partition(".")[0] in {"h2", "idna"}:
+            return True
+        frame, link = link.__traceback__, link.__cause__ or link.__context__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return (
+        type(exc) is ValueError
+        and frame is not None
+        and frame.tb_frame.f_globals.get("__name__", "").partition(".")[0] in {"httpcore", "httpcore2"}
+    )
 
 
 def _bare(exc: BaseException) -> BaseException:

@@ -41,7 +41,8 @@ class _Transport(httpx.AsyncBaseTransport):
         recording = self._recording
         await _rest(recording.answered, self._speed)
         # What spoke of the frames on the wire is not true of these.
-        headers = {k: v for k, v in recording.headers.items() if k not in {"content-length", "transfer-encoding"}}
+        gone = {"content-length", "transfer-encoding"}
+        headers = [(k.encode(), v.encode()) for k, v in recording.headers.items() if k not in gone]  # not all is ASCII
         return httpx.Response(recording.status, headers=headers, stream=_Body(recording, self._speed), request=request)
 
 

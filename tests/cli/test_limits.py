@@ -69,3 +69,9 @@ def test_a_line_has_bar_numbers_and_reset() -> None:
     assert lines({"openai": {"m": info}}, 1050.0)[0] == (
         "openai/m  requests    [######..................]   25%  12 of 50, whole again in 50 s"
     )
+
+
+def test_no_name_moves_the_cursor_or_makes_a_line() -> None:
+    info = RateLimitInfo(dimensions=(LimitDimension("requests:\x1b[2J", 50, 25),), observed_at=1000.0)
+    (line,) = lines({"compatible": {"m\nn": info}}, 1000.0)
+    assert line.startswith("compatible/m\\nn  requests:\\x1b[2J  [")

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from headrace import ModelInfo
+from headrace.commands.models import _row
+
 from .conftest import KEY, headrace, of
 
 
@@ -51,3 +54,8 @@ def test_nobody_to_ask_is_exit_code_2(arguments: list[str], words: str) -> None:
     done = headrace("models", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
+
+
+def test_no_name_moves_the_cursor_or_makes_a_line() -> None:
+    model = ModelInfo("m\nopenai\tgpt", "compatible", "\x1b[2Jname")
+    assert _row(model, is_default=False) == ("compatible", "m\\nopenai\\tgpt", "", "?", "?", "\\x1b[2Jname")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,18 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     done = played(tmp_path / "bad.jsonl")
     assert done.returncode == 2
     assert "line 1 is not that of a recording" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",), ("--frames",)], ids=["words", "json", "frames"])
+async def test_what_a_file_names_neither_moves_the_cursor_nor_makes_a_line(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """A recording may be another's, who sent it with a report."""
+    await made(tmp_path / "a.jsonl", Script(pieces=("one ", "two"), fault=faults.CutFin(after_pieces=1)))
+    evil = "\x1b]0;evil\x07\nheadrace replay: finished"
+    recording = replace(Recording.load(tmp_path / "a.jsonl"), provider=evil, model=evil, message=evil, request=evil)
+    recording.save(tmp_path / "b.jsonl")
+    done = played(tmp_path / "b.jsonl", *arguments)
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "\nheadrace replay: finished" not in done.stderr
+    assert "\\x1b]0;evil" in done.stderr

@@ -219,3 +219,17 @@ async def test_a_string_is_never_taken_for_a_file(vendor: str, form: Callable[[P
                 with pytest.raises(HeadraceError):
                     await provider.chat([AIMessage("user", [ImagePart(source)])])
                 assert any(b64encode(secret.read_bytes()) in body for body in sent) is is_read
+
+
+async def test_a_list_of_models_without_an_end_is_left() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        models = [{"id": f"m{number}", "type": "model"} for number in range(1000)]
+        return httpx.Response(200, json={"data": models, "has_more": True, "last_id": f"after-{len(asked)}"})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        async with AnthropicProvider("key-0123456789", http_client=http) as provider:
+            assert len(await provider.list_models()) == 10_000
+    assert len(asked) == 10

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import httpx
 import pytest
@@ -19,6 +19,7 @@ from headrace import AIGateway, AIMessage, AIResponse, GenerationConfig, Recorde
 from headrace.errors import ConnectionFailedError, HeadraceError, MissingKeyError, ProviderError, ServerError
 from headrace.providers._vendor import VendorProvider
 from headrace.providers.anthropic import AnthropicProvider
+from headrace.providers.compatible import CompatibleProvider
 from headrace.providers.gemini import GeminiProvider
 from headrace.providers.grok import GrokProvider
 from headrace.providers.ollama import OllamaProvider
@@ -148,6 +149,14 @@ def says(content: str, headers: Mapping[str, str] = EVENTS, status: int = 200) -
     return lambda _: httpx.Response(status, headers=headers, content=content.encode())
 
 
+class Cut(httpx.AsyncByteStream):
+    """A body that breaks; the error quotes what came, as h11's does."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"{"
+        raise httpx.RemoteProtocolError(f"illegal chunk header: {KEY.encode()!r}")
+
+
 BEGUN = 'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'
 QUOTING: Mapping[str, tuple[type[VendorProvider], Handler]] = {
     "event": (OpenAIProvider, says(f'data: {{"error":{{"message":"bad key {KEY}","code":"{KEY}"}}}}\n\n')),
@@ -163,6 +172,10 @@ QUOTING: Mapping[str, tuple[type[VendorProvider], Handler]] = {
     "body": (OpenAIProvider, says(f'{{"error":{{"message":"bad {KEY}"}}}}', status=401)),
     "request-id": (OpenAIProvider, says("{}", {"x-request-id": KEY}, 500)),
     "content-type": (OpenAIProvider, says("{}", {"content-type": f"text/{KEY}"})),
+    "content-encoding": (
+        OpenAIProvider,
+        lambda _: httpx.Response(200, headers={**EVENTS, "content-encoding": KEY}, stream=Cut()),
+    ),
     "location": (OpenAIProvider, says("", {"location": f"https://{KEY}.example/?key={KEY}"}, 302)),
 }
 
@@ -195,6 +208,40 @@ async def test_nor_is_it_in_the_error_of_a_plain_answer(call: str) -> None:
                 else:
                     await provider.chat(MESSAGES, PLAIN)
     assert [place for place in found(caught.value) if "_raw_chat_stream" not in place] == []
+
+
+LIMIT: Mapping[str, str] = {"ratelimit-policy": f'"{KEY}";q=10;w=60', "ratelimit": f'"{KEY}";r=1;t=30'}
+
+
+async def test_nor_is_it_in_the_error_of_a_plain_answer_that_breaks() -> None:
+    head = {"content-type": "application/json", "x-request-id": KEY}
+    async with client(lambda _: httpx.Response(200, headers=head, stream=Cut())) as http:
+        async with OpenAIProvider(KEY, http_client=http) as provider:
+            with pytest.raises(ProviderError, match=r"\*\*\*") as caught:
+                await provider.list_models()
+    assert caught.value.request_id == "***"
+    assert found(caught.value) == []
+
+
+@pytest.mark.parametrize("call", ["refused", "stream", "list_models"])
+async def test_nor_is_it_in_the_name_of_a_limit(call: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A policy's name is the vendor's own word, and is told in events and in the log."""
+    caplog.set_level(logging.DEBUG, "headrace")
+    kind = "application/json" if call == "list_models" else "text/event-stream"
+    answer = says('{"data":[]}', {"content-type": kind, **LIMIT}, 429 if call == "refused" else 200)
+    async with (
+        client(answer) as http,
+        CompatibleProvider(KEY, base_url="https://proxy.example/v1", http_client=http, model="m") as provider,
+    ):
+        if call == "list_models":
+            await provider.list_models()
+        else:
+            with pytest.raises(HeadraceError) as caught:
+                await provider.chat(MESSAGES)
+            assert [place for place in found(caught.value) if "_raw_chat_stream" not in place] == []
+        told = f"{provider.rate_limits()}{caplog.text}"
+    assert "requests:***" in told
+    assert KEY not in told
 
 
 async def test_words_of_an_answer_are_never_masked() -> None:

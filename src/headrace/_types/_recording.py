@@ -20,6 +20,7 @@ __all__ = ("Ending", "Frame", "Recording")
 
 FILE_BYTES: Final = 256 << 20  # of a file that is read; a ring of the usual size makes one of 1 to 2 MiB
 VERSION: Final = 1
+LATEST: Final = 253_402_300_800.0  # year 10000 in Unix seconds: what lies behind it is no date
 
 Ending: TypeAlias = Literal["eof", "cut", "left"]
 
@@ -105,6 +106,8 @@ class Recording:
             head = msgspec.json.decode(lines[0] if lines else b"", type=_Head)
             if head.headrace_recording != VERSION:
                 raise ValueError(f"it is of version {head.headrace_recording}, and this headrace reads {VERSION}")
+            if not 0 <= head.sent_at < LATEST:
+                raise ValueError("it was sent at no date")
             for number, line in enumerate(lines[1:], 2):  # noqa: B007  # the error names it
                 frames.append(msgspec.json.decode(line, type=_Line).frame())
         except (ValueError, RecursionError) as exc:  # msgspec's own are ValueErrors

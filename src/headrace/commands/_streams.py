@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-__all__ = ("json_line", "prepare")
+__all__ = ("json_line", "prepare", "shown")
 
 LOSING: Final = ("strict", "surrogateescape")  # both raise for a letter that is lacking; another choice is the caller's
 
@@ -40,3 +40,11 @@ def json_line(value: object) -> str:
     except UnicodeEncodeError:
         return json.dumps(msgspec.json.decode(encoded), separators=(",", ":"))
     return line
+
+
+def shown(text: str) -> str:
+    """
+    What a server or a file calls something, for a terminal: a control character is written as an escape, so that no
+    name moves the cursor, makes a line of its own or sets the window's title.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -22,6 +22,7 @@ from .._types import GenerationConfig, LimitDimension, RateLimitInfo
 from ..errors import CallerError, HeadraceError, MissingKeyError, RateLimitError, StreamInterruptedError
 from ..gateway import AIGateway
 from . import _who
+from ._streams import shown
 
 if TYPE_CHECKING:
     from rich.console import ConsoleRenderable
@@ -129,7 +130,7 @@ class Meters:
         label, told = f"{name}/{model}".rstrip("/"), None
         try:
             answer = await self._gateway.generate("Hi", QUESTION, provider=name, model=model or None, fallback=())
-            told, label = answer.rate_limit, f"{name}/{answer.model or model}"
+            told, label = answer.rate_limit, shown(f"{name}/{answer.model or model}")
         except StreamInterruptedError as exc:
             told = exc.response.rate_limit if exc.response is not None else None
         except HeadraceError as exc:
@@ -166,7 +167,7 @@ class Meters:
 def lines(limits: Mapping[str, Mapping[str, RateLimitInfo]], now: float) -> list[str]:
     """A line for each limit of each model: a bar of what is used, the numbers, the time to the reset."""
     rows = [
-        (f"{provider}/{model}", one.name, *_measured(one, info, now))
+        (shown(f"{provider}/{model}"), shown(one.name), *_measured(one, info, now))
         for provider, models in limits.items()
         for model, info in models.items()
         for one in info.dimensions

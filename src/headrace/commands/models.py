@@ -18,7 +18,7 @@ from ..errors import CallerError, HeadraceError, MissingKeyError
 from ..gateway import AIGateway
 from ..providers.base import BaseProvider
 from . import _who
-from ._streams import json_line
+from ._streams import json_line, shown
 
 __all__ = ("EPILOG", "HELP", "arguments", "run")
 
@@ -97,7 +97,7 @@ class Listing:
 
 def _row(model: ModelInfo, *, is_default: bool) -> tuple[str, ...]:
     size = ["?" if tokens is None else f"{tokens:,}" for tokens in (model.context_tokens, model.output_tokens)]
-    return (model.provider, model.id, "*" if is_default else "", *size, model.name)
+    return (model.provider, shown(model.id), "*" if is_default else "", *size, shown(model.name))
 
 
 def _plain(model: ModelInfo, *, is_default: bool) -> dict[str, object]:

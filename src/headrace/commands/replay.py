@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,7 +19,7 @@ from .._types import Recording
 from ..errors import HeadraceError
 from ..replay import replay
 from ..streaming.stream import ChatStream
-from ._streams import json_line
+from ._streams import json_line, shown
 from .chat import plain
 
 __all__ = ("EPILOG", "HELP", "arguments", "run")
@@ -67,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
     except (OSError, ValueError) as exc:
         _say(f"{options.file}: {exc.strerror}" if isinstance(exc, OSError) and exc.strerror else str(exc))
         return 2
+    recording = replace(recording, provider=shown(recording.provider), model=shown(recording.model))
     _say(_described(recording))
     try:
         if options.frames:
@@ -123,4 +125,4 @@ def _described(recording: Recording) -> str:
 
 
 def _say(text: str) -> None:
-    print(f"headrace replay: {text}", file=sys.stderr, flush=True)
+    print(f"headrace replay: {shown(text)}", file=sys.stderr, flush=True)

@@ -62,6 +62,7 @@ ApiKey: TypeAlias = str | Secret | Callable[[], str | Secret | Awaitable[str | S
 JSON: Final = "application/json"
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")  # a key may go there without TLS
 MOST_PAGES: Final = 100  # of a list of models; the longest has three
+MOST_MODELS: Final = 10_000  # after which no further page is asked for; the longest list has some hundreds
 UNFIT: Final = (
     "the API key is empty, or has a line break or a character that no key has. "
     "Check how it was read (a trailing newline?)."
@@ -370,9 +371,13 @@ class VendorProvider(BaseProvider):
     async def _read_json(self, session: Session, encoded: Encoded) -> Plain:
         exchange, mask = await self._open(session, encoded, accept=JSON)
         async with exchange:
-            limits = self._parse_rate_limit_headers(exchange.headers)
-            ident = request_id(mask.headers(exchange.headers))
-            return Plain(mask.data(await exchange.body()), ident, limits)
+            answered = mask.headers(exchange.headers)
+            limits, ident = self._parse_rate_limit_headers(answered), request_id(answered)
+            try:
+                return Plain(mask.data(await exchange.body()), ident, limits)
+            except HeadraceError as exc:  # of a body that breaks: it quotes what came
+                mask.error(exc)
+                raise
 
     async def _raw_chat_stream(
         self, messages: Sequence[AIMessage], config: GenerationConfig | None = None
@@ -389,9 +394,10 @@ class VendorProvider(BaseProvider):
         session = self._current_session()
         exchange, mask = await self._open(session, encoded, accept=codec.stream_type if stream else JSON, model=model)
         async with exchange:
-            ident = request_id(mask.headers(exchange.headers))
+            answered = mask.headers(exchange.headers)
+            ident = request_id(answered)
             yield AIStreamChunk(  # noqa: ASYNC119  # the pump closes this generator in the task that ran it
-                "", rate_limit=self._parse_rate_limit_headers(exchange.headers), meta=ChunkMeta(request_id=ident)
+                "", rate_limit=self._parse_rate_limit_headers(answered), meta=ChunkMeta(request_id=ident)
             )
             try:
                 if not stream:
@@ -490,7 +496,7 @@ class VendorProvider(BaseProvider):
                 plain = await self._json(self.catalog.encode(cursor), watched=watched)
                 page, following = self.catalog.decode(plain.body, request_id=plain.request_id)
                 found += page
-                if following is None or following == cursor:
+                if following is None or following == cursor or len(found) >= MOST_MODELS:
                     break
                 cursor = following
         return tuple(found)
@@ -504,10 +510,10 @@ class VendorProvider(BaseProvider):
 
     def _refused(self, refusal: Refusal, mask: Mask) -> HeadraceError:
         """The typed error, with the limits that the refusal's own headers tell. Some proxies quote the key they got."""
-        now = _clock.wall()
-        error = self.codec.decode_error(refusal.status, mask.headers(refusal.headers), mask.text(refusal.text), now=now)
+        now, answered = _clock.wall(), mask.headers(refusal.headers)
+        error = self.codec.decode_error(refusal.status, answered, mask.text(refusal.text), now=now)
         if isinstance(error, RateLimitError):
-            error.rate_limit = self._parse_rate_limit_headers(refusal.headers)
+            error.rate_limit = self._parse_rate_limit_headers(answered)
             if error.retry_at is None and error.retry_after is not None:
                 error.retry_at = now + error.retry_after
         return error
