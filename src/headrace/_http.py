@@ -51,6 +51,7 @@ CONNECT: Final = 10.0  # seconds to reach the vendor; the SDKs' 5 is short for a
 WHY: Final = 500  # characters of another library's error; some quote what came
 REFUSAL_TEXT: Final = 64 << 10  # characters of a refusal's body
 BODY_BYTES: Final = 64 << 20  # of a whole JSON answer; images come in base64
+LIST_BYTES: Final = 8 << 20  # of the answer to a GET, such as a page of models; read, JSON takes thirty times its size
 KEEPALIVE: Final = 20  # idle connections kept, httpx's own default
 
 # RFC 9110 5.1 and 5.5, in ASCII. h11 checks as much; h2 (4.4) and other transports send a line break as it is.
@@ -304,21 +305,21 @@ class Exchange:
         with move_on_after(CLOSE, shield=True):
             await self._response.aclose()
 
-    async def body(self) -> bytes:
+    async def body(self, most: int = BODY_BYTES) -> bytes:
         """
         The whole body.
 
         Raises:
             TruncatedStreamError: it was cut.
-            UndecodableEventError: it is longer than `BODY_BYTES`, or not of its coding.
+            UndecodableEventError: it is longer than `most` bytes, or not of its coding.
         """
         parts: list[bytes] = []
         size = 0
         while part := await self.guard.read():
             parts.append(part)
             size += len(part)
-            if size > BODY_BYTES:
-                raise self.guard.undecodable(Undecodable(f"the body is longer than {BODY_BYTES} bytes"))
+            if size > most:
+                raise self.guard.undecodable(Undecodable(f"the body is longer than {most} bytes"))
         return b"".join(parts)
 
     async def refusal_text(self) -> str:

@@ -84,6 +84,8 @@ def _sim(options: argparse.Namespace) -> int:
         print("\n".join(faults.describe()))
         return 0
     try:
+        if not options.host.strip():
+            raise ValueError("--host is empty: leave it out, or give it a value, such as 0.0.0.0 for every address")
         check_number("--pace", options.pace, "a number of seconds, 0 or more", least=0)
         check_number("--port", options.port, "a number from 0 to 65535", least=0, most=65535)
         chosen = [fault for text in options.fault for fault in faults.parse(text)]

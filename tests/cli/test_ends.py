@@ -132,6 +132,12 @@ def test_a_simulator_that_cannot_be_is_told(option: str, number: str) -> None:
     assert f"headrace sim: {option} is {number}" in done.stderr
 
 
+def test_a_simulator_without_an_address_is_told() -> None:
+    done = headrace("sim", "--host", "")  # a socket would take it as every address of the machine
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "headrace sim: --host is empty: leave it out" in done.stderr
+
+
 @pytest.mark.parametrize("option", ["--config", "--base-url", "--key-env"])
 @pytest.mark.parametrize(
     "command", [("chat", "-m", "openai", "Hi"), ("models", "openai"), ("limits", "openai"), ("doctor", "openai")]

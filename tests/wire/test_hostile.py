@@ -30,8 +30,9 @@ def nested(levels: int) -> str:
         (f"[{','.join(['[]'] * 500)}]", False),
         (f'["{nested(500)}","\\"{nested(500)}"]', False),
         ('["\\\\",' + nested(DEPTH) + "]", True),
+        ('["' + '\\"' * 100_000 + nested(DEPTH), False),
     ],
-    ids=["at-the-bound", "lists", "objects", "with-closed-ones", "wide", "in-strings", "behind-a-backslash"],
+    ids=["at-the-bound", "lists", "objects", "with-closed-ones", "wide", "in-strings", "behind-a-backslash", "open"],
 )
 def test_depth_is_counted_outside_of_strings(json: str, deep: bool) -> None:
     assert is_deep(json) is deep

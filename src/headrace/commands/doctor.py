@@ -1,8 +1,8 @@
 """
 `headrace doctor`: what is configured, what can be reached, what is missing.
 
-Names variables and never shows a value of one. Each provider is asked for its list of models, which costs nothing;
-whoever has none is not asked. Knows no format.
+Names variables; of their values it shows addresses and names of files, and no key. Each provider is asked for its list
+of models, which costs nothing; whoever has none is not asked. Knows no format.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ __all__ = ("EPILOG", "HELP", "arguments", "run")
 
 HELP: Final = "Say what is configured, what can be reached, and what is missing."
 EPILOG: Final = """\
-Values of variables are never shown. A provider is reached by asking for its list of models, which costs nothing.
+A key is never shown; of other variables, addresses and names of files are. A provider is reached by asking for its
+list of models, which costs nothing.
 
 exit codes:
   0    everything that is configured works

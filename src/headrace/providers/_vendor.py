@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from .. import _clock, models
 from .._checks import check_type
-from .._http import Exchange, Refusal, Session, request_id
+from .._http import BODY_BYTES, LIST_BYTES, Exchange, Refusal, Session, request_id
 from .._recorder import Tape
 from .._types import (
     AIMessage,
@@ -374,7 +374,8 @@ class VendorProvider(BaseProvider):
             answered = mask.headers(exchange.headers)
             limits, ident = self._parse_rate_limit_headers(answered), request_id(answered)
             try:
-                return Plain(mask.data(await exchange.body()), ident, limits)
+                most = LIST_BYTES if encoded.method == "GET" else BODY_BYTES
+                return Plain(mask.data(await exchange.body(most)), ident, limits)
             except HeadraceError as exc:  # of a body that breaks: it quotes what came
                 mask.error(exc)
                 raise

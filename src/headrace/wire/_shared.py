@@ -47,7 +47,7 @@ MALFORMED: Final = (msgspec.DecodeError, UnicodeError, RecursionError, ValueErro
 
 ITEMS: Final = 10_000  # calls, blocks or other items of one answer; the longest agents' answers have some hundreds
 DEPTH: Final = 100  # levels of JSON that are kept; the deepest answer recorded has 17, a pickle takes about 300
-_STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # also one that lacks its end
 _BRACKET: Final = re.compile(r"[\[{\]}]")
 
 
