@@ -136,6 +136,21 @@ def test_each_option_in_the_format_s_words(option: str, value: object, sent: dic
     assert body(**{option: value}) == {"model": "m", "messages": [{"role": "user", "content": "Hi"}]} | sent
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": {"type": "string"}},
+        {"anyOf": [STRICT, STRICT]},
+        {"$ref": "#/$defs/A", "$defs": {"A": STRICT}},
+    ],
+    ids=["array", "choice", "reference"],
+)
+def test_what_is_no_object_at_its_root_is_not_called_strict(schema: dict[str, object]) -> None:
+    """OpenAI: "schema must be a JSON Schema of 'type: "object"', got 'type: "array"'"."""
+    wanted = {"type": "json_schema", "json_schema": {"name": "response", "schema": schema}}
+    assert body(response_format=schema)["response_format"] == wanted
+
+
 def test_other_servers_know_the_old_name_of_max_tokens() -> None:
     assert body(codec=ChatCodec("other", COMPATIBLE), max_tokens=9)["max_tokens"] == 9
 

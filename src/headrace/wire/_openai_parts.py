@@ -65,7 +65,8 @@ def function(tool: Tool) -> JSONObject:
 def json_schema(schema: Mapping[str, object], *, can_be_strict: bool = True) -> JSONObject:
     """A schema for the answer. `strict` goes with one that the vendor can enforce: any other it would refuse."""
     body: JSONObject = {"name": schema_name(schema), "schema": schema}
-    return body | {"strict": True} if can_be_strict and _schema.is_strict(schema) else body
+    is_object = schema.get("type") == "object" and "anyOf" not in schema  # at the root no choice and no reference
+    return body | {"strict": True} if can_be_strict and is_object and _schema.is_strict(schema) else body
 
 
 def reasoning(wanted: str | int | Reasoning) -> Reasoning:
