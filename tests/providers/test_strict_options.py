@@ -62,6 +62,19 @@ async def test_without_strict_options_it_is_left_out_and_told(
     assert getattr(config, option) is not None  # the caller's own config is left alone
 
 
+@pytest.mark.parametrize("vendor", ["anthropic", "openai", "gemini", "grok", "ollama"])
+async def test_a_list_of_none_asks_for_nothing(vendor: str, events: list[Event]) -> None:
+    """`tools` of an agent that has none (yet): most vendors answer 400 to an empty list. Grok takes no stop at all."""
+    config = GenerationConfig(tools=[], stop_sequences=())
+    async with Simulator() as sim, made(vendor, sim) as provider:
+        await provider.generate("hi", config)
+        await provider.generate("hi")
+        empty, plain = (exchange.body for exchange in sim.exchanges if exchange.body)
+    assert empty == plain
+    assert dropped(events) == []
+    assert (config.tools, config.stop_sequences) == ([], ())  # the caller's own
+
+
 async def test_a_prefill_that_the_model_refuses_is_an_error_all_the_same() -> None:
     turns = [AIMessage("user", "hi"), AIMessage("assistant", "I")]
     async with Simulator() as sim, made("anthropic", sim, strict_options=False) as provider:
