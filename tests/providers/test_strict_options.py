@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from headrace import AIMessage, GenerationConfig, ReasoningPart, TextPart
+from headrace import AIMessage, GenerationConfig, Reasoning, ReasoningPart, TextPart
 from headrace.errors import CallerError, UnsupportedOptionError
 from headrace.providers import BaseProvider, load_provider
 from headrace.simulator import Script, Simulator
@@ -60,6 +60,15 @@ async def test_without_strict_options_it_is_left_out_and_told(
     assert (event.name, event.provider, event.data["option"]) == ("option_dropped", vendor, option)
     assert event.model == provider.model
     assert getattr(config, option) is not None  # the caller's own config is left alone
+
+
+async def test_what_hangs_on_a_reasoning_that_is_left_out_is_left_out_as_well(events: list[Event]) -> None:
+    """`show` has no field; without "none" the model reasons, and answers 400 to a temperature then."""
+    config = GenerationConfig(reasoning=Reasoning(effort="none", show=True), temperature=0.5, top_p=0.5)
+    async with Simulator() as sim, made("openai", sim, strict_options=False) as provider:
+        await provider.generate("hi", config)
+        assert sim.exchanges[0].body.keys() == {"model", "messages", "stream", "stream_options"}
+    assert [event.data["option"] for event in dropped(events)] == ["reasoning", "temperature", "top_p"]
 
 
 @pytest.mark.parametrize("vendor", ["anthropic", "openai", "gemini", "grok", "ollama"])

@@ -95,6 +95,8 @@ STRICT = {**SCHEMA, "title": "An answer!", "additionalProperties": False, "requi
             },
         ),
         ("reasoning", Reasoning(effort="low"), {"reasoning_effort": "low"}),
+        ("reasoning", 0, {"reasoning_effort": "none"}),
+        ("reasoning", Reasoning(budget=0), {"reasoning_effort": "none"}),
         ("parallel_tool_calls", False, {"parallel_tool_calls": False}),
         ("metadata", {"user": "ann"}, {"metadata": {"user": "ann"}}),
         ("service_tier", "flex", {"service_tier": "flex"}),
@@ -190,11 +192,12 @@ def test_an_option_without_a_place_is_refused(option: str, value: object) -> Non
         (Quirks(schemas="none"), {"response_format": "json"}, {"response_format": {"type": "json_object"}}),
         (Quirks(reasoning="object"), {"reasoning": "low"}, {"reasoning": {"effort": "low"}}),
         (Quirks(reasoning="object"), {"reasoning": 1024}, {"reasoning": {"max_tokens": 1024}}),
+        (Quirks(reasoning="object"), {"reasoning": 0}, {"reasoning": {"effort": "none"}}),
         (Quirks(reasoning="object"), {"reasoning": Reasoning(show=False)}, {"reasoning": {"exclude": True}}),
         (Quirks(reasoning="object"), {"reasoning": {"enabled": True}}, {"reasoning": {"enabled": True}}),
         (Quirks(cache=frozenset({"key"})), {"cache": PromptCache(key="k")}, {"prompt_cache_key": "k"}),
     ],
-    ids=["fields", "no-strict", "no-schema", "effort", "budget", "hidden", "own-object", "cache-key"],
+    ids=["fields", "no-strict", "no-schema", "effort", "budget", "no-budget", "hidden", "own-object", "cache-key"],
 )
 def test_each_server_in_its_own_words(quirks: Quirks, options: dict[str, object], sent: dict[str, object]) -> None:
     found = body(codec=ChatCodec("other", quirks), **options)

@@ -58,17 +58,18 @@ def prepared(
         emit(Event(name, provider, model, message, data))
 
     config = _with_schema(_without_empty(config), provider)
-    if refusals := check(rules, model, config, messages, api=api):
-        if stuck := [refusal for refusal in refusals if strict or not refusal.can_drop]:
-            raise unsupported(provider, model, stuck)
-        config = dropped(config, refusals)
-        for refusal in refusals:
-            tell(
-                "option_dropped",
-                f"{provider}: {model}: {refusal.why}: {refusal.option} is left out",
-                option=refusal.option,
-            )
     while True:
+        # Again after each option that the format lacks: without its `reasoning` a model may reason, and take less.
+        if refusals := check(rules, model, config, messages, api=api):
+            if stuck := [refusal for refusal in refusals if strict or not refusal.can_drop]:
+                raise unsupported(provider, model, stuck)
+            config = dropped(config, refusals)
+            for refusal in refusals:
+                tell(
+                    "option_dropped",
+                    f"{provider}: {model}: {refusal.why}: {refusal.option} is left out",
+                    option=refusal.option,
+                )
         try:
             encoded = encode(config)
         except UnsupportedOptionError as exc:

@@ -70,10 +70,12 @@ def json_schema(schema: Mapping[str, object], *, can_be_strict: bool = True) -> 
 
 
 def reasoning(wanted: str | int | Reasoning) -> Reasoning:
-    """The caller's wish in its one long form."""
+    """The caller's wish in its one long form. A budget of 0 has a word everywhere."""
     match wanted:
         case str():
             return Reasoning(effort=wanted)
+        case 0 | Reasoning(effort=None, budget=0):
+            return Reasoning(effort="none", show=wanted.show if isinstance(wanted, Reasoning) else None)
         case int():
             return Reasoning(budget=wanted)
     return wanted
