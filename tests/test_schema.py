@@ -175,6 +175,12 @@ def test_a_pydantic_model_is_refused_with_the_way_that_it_goes() -> None:
         ({"type": "string", "format": "uuid", "default": {"type": "object"}}, True),
         ({"$ref": "#/$defs/A", "description": "An A"}, False),
         ({"definitions": {"A": {"type": "object"}}, "type": "string"}, False),
+        ({"type": ["object", "null"]}, False),
+        ({"type": ["object", "null"], "properties": {}, "additionalProperties": False}, True),
+        ({"type": ["array", "null"]}, False),
+        ({"type": "array", "items": True}, False),
+        ({"type": "array", "items": [{"type": "string"}]}, False),
+        ({"type": "object", "properties": {"a": True}, "required": ["a"], "additionalProperties": False}, False),
     ],
 )
 def test_a_schema_is_strict_if_every_object_is_closed_and_whole(schema: dict, strict: bool) -> None:

@@ -149,19 +149,21 @@ def _given_to(function: Callable[..., object]) -> object:
 def is_strict(schema: object) -> bool:
     """
     Whether a vendor can enforce it: every object is closed and requires all of its properties, every value has a type,
-    and no keyword is there that strict modes answer 400 to.
+    and no keyword is there that strict modes answer 400 to. That the root is an object is not asked here.
     """
     if isinstance(schema, list):
         return all(map(is_strict, schema))
     if not isinstance(schema, Mapping):
-        return True
+        return schema is not True  # which any value fits
     if schema.keys() & _UNENFORCED or not schema.keys() & _KINDS or schema.get("format", "date") not in _FORMATS:
         return False
     if "$ref" in schema and len(schema.keys() - {"$defs"}) > 1:  # it may have no other keyword beside it
         return False
-    if schema.get("type") == "array" and "items" not in schema:
+    kind = schema.get("type")
+    kinds = kind if isinstance(kind, list | tuple) else (kind,)  # such as ["object", "null"]
+    if "array" in kinds and not isinstance(schema.get("items"), Mapping):
         return False
-    if schema.get("type") == "object" or "properties" in schema:
+    if "object" in kinds or "properties" in schema:
         properties, required = schema.get("properties", {}), schema.get("required", ())
         if schema.get("additionalProperties") is not False or not isinstance(properties, Mapping):
             return False

@@ -19,6 +19,7 @@ from headrace.errors import (
     UnsupportedOptionError,
 )
 from headrace.providers import BaseProvider, load_provider
+from headrace.providers._vendor import _batches
 from headrace.simulator import Script, Simulator, faults
 from headrace.telemetry import Event, add_hook
 from headrace.testing import assert_idle
@@ -64,6 +65,37 @@ async def test_many_texts_are_sent_in_batches_that_the_vendor_takes(
         assert sim.requests == 3
         one_by_one = [await provider.embed(text, model=MODELS[vendor]) for text in texts]
     assert many.vectors == tuple(answer.vectors[0] for answer in one_by_one)
+
+
+async def test_texts_with_more_tokens_than_a_request_takes_are_sent_in_several() -> None:
+    """OpenAI answers 400 to 300,001 tokens: "Requested 453357 tokens, max 300000 tokens per request"."""
+    texts = [f"{n} {'word ' * 1_600}" for n in range(100)]  # 160,000 tokens, by a count that is never too low 400,000
+    texts[50] = "字" * 250_000  # goes alone, whatever the vendor says of it
+    async with Simulator() as sim, made("openai", sim) as provider:
+        many = await provider.embed(texts, model=MODELS["openai"])
+        sent = [exchange.body["input"] for exchange in sim.exchanges]
+        last = await provider.embed(texts[-1], model=MODELS["openai"])
+    assert [text for batch in sent for text in batch] == texts
+    assert [len(batch) for batch in sent] == [50, 1, 49]
+    assert many.vectors[-1] == last.vectors[0]
+
+
+@pytest.mark.parametrize(
+    ("texts", "batches"),
+    [
+        ([], []),
+        (["a" * 9] * 5, [2, 2, 1]),  # of 5 tokens
+        (["a" * 99, "a", "a" * 99], [1, 1, 1]),
+        (["\ud800"] * 7, [5, 2]),  # of 2 tokens; what UTF-8 cannot carry is refused when it is sent
+        ([""] * 7, [6, 1]),
+    ],
+    ids=["none", "small", "long", "surrogates", "empty"],
+)
+def test_a_batch_has_so_many_texts_and_tokens_at_most(texts: list[str], batches: list[int]) -> None:
+    assert [len(batch) for batch in _batches(texts, 6, 10)] == batches
+    assert [len(batch) for batch in _batches(texts, 2, None)] == [
+        len(texts[n : n + 2]) for n in range(0, len(texts), 2)
+    ]
 
 
 @pytest.mark.parametrize("vendor", ["openai", "gemini"])

@@ -8,10 +8,11 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from headrace import AIGateway, AIMessage, AIResponse, GenerationConfig
+from headrace import AIGateway, AIMessage, AIResponse, GenerationConfig, models
 from headrace.errors import CallerError, MissingKeyError, RateLimitError, UnsupportedOptionError
 from headrace.providers import load_provider
 from headrace.providers.compatible import HOSTS, CompatibleProvider, KnownHost
+from headrace.providers.openai import OpenAIProvider
 
 pytestmark = pytest.mark.virtual
 
@@ -209,6 +210,36 @@ async def test_an_unknown_server_is_sent_the_fields_that_all_know(server: Server
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "model", "field"),
+    [
+        ({"host": "github"}, "openai/gpt-5-mini", "max_completion_tokens"),
+        ({"host": "github"}, "openai/gpt-4.1", "max_tokens"),
+        ({"base_url": "https://models.example/v1"}, "gpt-6.1-terra", "max_completion_tokens"),
+        ({"base_url": "https://models.example/v1"}, "llama", "max_tokens"),
+    ],
+    ids=["known", "known-other", "own-rule", "no-rule"],
+)
+async def test_max_tokens_has_the_name_that_the_model_rules_tell(
+    server: Server, options: dict[str, str], model: str, field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "_in_force", None)
+    models.add_rules({"compatible": [{"models": ["gpt-*"], "max_tokens_field": "max_completion_tokens"}]})
+    await ask(
+        CompatibleProvider("k", http_client=server.client, **options), GenerationConfig(model=model, max_tokens=9)
+    )
+    assert {name: value for name, value in server.body.items() if name.startswith("max_")} == {field: 9}
+
+
+async def test_openai_s_name_of_max_tokens_is_a_rule_as_well(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a proxy of one's own that knows the old name only."""
+    monkeypatch.setattr(models, "_in_force", None)
+    models.add_rules({"openai": [{"models": ["*"], "max_tokens_field": "max_tokens"}]})
+    async with OpenAIProvider("k", base_url="https://proxy.example/v1", http_client=server.client) as provider:
+        await provider.chat(MESSAGES, GenerationConfig(model="gpt-4o", max_tokens=9))
+    assert server.body["max_tokens"] == 9 and "max_completion_tokens" not in server.body
 
 
 async def test_mistral_is_not_asked_for_the_usage_that_it_tells_anyway(server: Server) -> None:

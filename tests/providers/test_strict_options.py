@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from headrace import AIMessage, GenerationConfig, ReasoningPart, TextPart
+from headrace import AIMessage, GenerationConfig, Reasoning, ReasoningPart, TextPart
 from headrace.errors import CallerError, UnsupportedOptionError
 from headrace.providers import BaseProvider, load_provider
 from headrace.simulator import Script, Simulator
@@ -60,6 +60,28 @@ async def test_without_strict_options_it_is_left_out_and_told(
     assert (event.name, event.provider, event.data["option"]) == ("option_dropped", vendor, option)
     assert event.model == provider.model
     assert getattr(config, option) is not None  # the caller's own config is left alone
+
+
+async def test_what_hangs_on_a_reasoning_that_is_left_out_is_left_out_as_well(events: list[Event]) -> None:
+    """`show` has no field; without "none" the model reasons, and answers 400 to a temperature then."""
+    config = GenerationConfig(reasoning=Reasoning(effort="none", show=True), temperature=0.5, top_p=0.5)
+    async with Simulator() as sim, made("openai", sim, strict_options=False) as provider:
+        await provider.generate("hi", config)
+        assert sim.exchanges[0].body.keys() == {"model", "messages", "stream", "stream_options"}
+    assert [event.data["option"] for event in dropped(events)] == ["reasoning", "temperature", "top_p"]
+
+
+@pytest.mark.parametrize("vendor", ["anthropic", "openai", "gemini", "grok", "ollama"])
+async def test_a_list_of_none_asks_for_nothing(vendor: str, events: list[Event]) -> None:
+    """`tools` of an agent that has none (yet): most vendors answer 400 to an empty list. Grok takes no stop at all."""
+    config = GenerationConfig(tools=[], stop_sequences=())
+    async with Simulator() as sim, made(vendor, sim) as provider:
+        await provider.generate("hi", config)
+        await provider.generate("hi")
+        empty, plain = (exchange.body for exchange in sim.exchanges if exchange.body)
+    assert empty == plain
+    assert dropped(events) == []
+    assert (config.tools, config.stop_sequences) == ([], ())  # the caller's own
 
 
 async def test_a_prefill_that_the_model_refuses_is_an_error_all_the_same() -> None:

@@ -95,6 +95,8 @@ STRICT = {**SCHEMA, "title": "An answer!", "additionalProperties": False, "requi
             },
         ),
         ("reasoning", Reasoning(effort="low"), {"reasoning_effort": "low"}),
+        ("reasoning", 0, {"reasoning_effort": "none"}),
+        ("reasoning", Reasoning(budget=0), {"reasoning_effort": "none"}),
         ("parallel_tool_calls", False, {"parallel_tool_calls": False}),
         ("metadata", {"user": "ann"}, {"metadata": {"user": "ann"}}),
         ("service_tier", "flex", {"service_tier": "flex"}),
@@ -136,6 +138,21 @@ def test_each_option_in_the_format_s_words(option: str, value: object, sent: dic
     assert body(**{option: value}) == {"model": "m", "messages": [{"role": "user", "content": "Hi"}]} | sent
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": {"type": "string"}},
+        {"anyOf": [STRICT, STRICT]},
+        {"$ref": "#/$defs/A", "$defs": {"A": STRICT}},
+    ],
+    ids=["array", "choice", "reference"],
+)
+def test_what_is_no_object_at_its_root_is_not_called_strict(schema: dict[str, object]) -> None:
+    """OpenAI: "schema must be a JSON Schema of 'type: "object"', got 'type: "array"'"."""
+    wanted = {"type": "json_schema", "json_schema": {"name": "response", "schema": schema}}
+    assert body(response_format=schema)["response_format"] == wanted
+
+
 def test_other_servers_know_the_old_name_of_max_tokens() -> None:
     assert body(codec=ChatCodec("other", COMPATIBLE), max_tokens=9)["max_tokens"] == 9
 
@@ -175,11 +192,12 @@ def test_an_option_without_a_place_is_refused(option: str, value: object) -> Non
         (Quirks(schemas="none"), {"response_format": "json"}, {"response_format": {"type": "json_object"}}),
         (Quirks(reasoning="object"), {"reasoning": "low"}, {"reasoning": {"effort": "low"}}),
         (Quirks(reasoning="object"), {"reasoning": 1024}, {"reasoning": {"max_tokens": 1024}}),
+        (Quirks(reasoning="object"), {"reasoning": 0}, {"reasoning": {"effort": "none"}}),
         (Quirks(reasoning="object"), {"reasoning": Reasoning(show=False)}, {"reasoning": {"exclude": True}}),
         (Quirks(reasoning="object"), {"reasoning": {"enabled": True}}, {"reasoning": {"enabled": True}}),
         (Quirks(cache=frozenset({"key"})), {"cache": PromptCache(key="k")}, {"prompt_cache_key": "k"}),
     ],
-    ids=["fields", "no-strict", "no-schema", "effort", "budget", "hidden", "own-object", "cache-key"],
+    ids=["fields", "no-strict", "no-schema", "effort", "budget", "no-budget", "hidden", "own-object", "cache-key"],
 )
 def test_each_server_in_its_own_words(quirks: Quirks, options: dict[str, object], sent: dict[str, object]) -> None:
     found = body(codec=ChatCodec("other", quirks), **options)

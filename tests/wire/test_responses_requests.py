@@ -91,6 +91,7 @@ def test_a_stream_is_asked_for_without_padding() -> None:
             {"reasoning": {"summary": "auto"}, "include": ["reasoning.encrypted_content"]},
         ),
         ({"reasoning": "none"}, {"reasoning": {"effort": "none"}}),
+        ({"reasoning": 0}, {"reasoning": {"effort": "none"}}),
         ({"reasoning": {"effort": "none"}}, {"reasoning": {"effort": "none"}}),
         (
             {"reasoning": Reasoning(effort="low", show=True)},
@@ -119,6 +120,7 @@ def test_a_stream_is_asked_for_without_padding() -> None:
         "effort",
         "own-object",
         "no-reasoning",
+        "no-budget",
         "no-reasoning-in-own-words",
         "shown",
         "hidden",

@@ -15,10 +15,18 @@ from ..wire.openai import ChatCodec
 from ..wire.responses import ResponsesCodec
 from ._vendor import ApiKey, VendorOptions, VendorProvider
 
-__all__ = ("APIS", "Api", "ChatOrResponsesProvider")
+__all__ = ("APIS", "Api", "ChatOrResponsesProvider", "chat_for")
 
 Api: TypeAlias = Literal["chat", "responses"]
 APIS: Final = ("chat", "responses")
+
+
+def chat_for(codec: ChatCodec, rules: str, model: str) -> ChatCodec:
+    """The format with the name that `max_tokens` has for this model, where the rules of `rules` tell one."""
+    field, quirks = models.rules_for(rules, model).max_tokens_field, codec.quirks
+    if field is None or field == quirks.fields.get("max_tokens", "max_completion_tokens"):
+        return codec
+    return replace(codec, quirks=replace(quirks, fields={**quirks.fields, "max_tokens": field}))
 
 
 class ChatOrResponsesProvider(VendorProvider):
@@ -55,7 +63,7 @@ class ChatOrResponsesProvider(VendorProvider):
 
     def _codec_for(self, model: str) -> Codec:
         if self._api_for(model) == "chat":
-            return self.completions
+            return chat_for(self.completions, self._rules, model)
         # One that reasons unasked shall give its reasoning back with the next turn; others refuse to be asked for it.
         reasons = models.rules_for(self._rules, model).reasoning.default is True
         return replace(self.responses, reasons=True) if reasons else self.responses

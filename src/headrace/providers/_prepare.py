@@ -57,18 +57,19 @@ def prepared(
     def tell(name: EventName, message: str, **data: object) -> None:
         emit(Event(name, provider, model, message, data))
 
-    config = _with_schema(config, provider)
-    if refusals := check(rules, model, config, messages, api=api):
-        if stuck := [refusal for refusal in refusals if strict or not refusal.can_drop]:
-            raise unsupported(provider, model, stuck)
-        config = dropped(config, refusals)
-        for refusal in refusals:
-            tell(
-                "option_dropped",
-                f"{provider}: {model}: {refusal.why}: {refusal.option} is left out",
-                option=refusal.option,
-            )
+    config = _with_schema(_without_empty(config), provider)
     while True:
+        # Again after each option that the format lacks: without its `reasoning` a model may reason, and take less.
+        if refusals := check(rules, model, config, messages, api=api):
+            if stuck := [refusal for refusal in refusals if strict or not refusal.can_drop]:
+                raise unsupported(provider, model, stuck)
+            config = dropped(config, refusals)
+            for refusal in refusals:
+                tell(
+                    "option_dropped",
+                    f"{provider}: {model}: {refusal.why}: {refusal.option} is left out",
+                    option=refusal.option,
+                )
         try:
             encoded = encode(config)
         except UnsupportedOptionError as exc:
@@ -81,6 +82,14 @@ def prepared(
     for sentence in encoded.dropped:
         tell("content_dropped", sentence)
     return encoded
+
+
+def _without_empty(config: GenerationConfig) -> GenerationConfig:
+    """A list of none is as good as no list. OpenAI's servers answer 400 to one: "[] is too short - 'tools'"."""
+    tools, stop = config.tools or None, config.stop_sequences or None
+    if tools is config.tools and stop is config.stop_sequences:
+        return config
+    return replace(config, tools=tools, stop_sequences=stop)
 
 
 def _with_schema(config: GenerationConfig, provider: str) -> GenerationConfig:

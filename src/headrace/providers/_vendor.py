@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from inspect import isawaitable
@@ -63,6 +63,8 @@ JSON: Final = "application/json"
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")  # a key may go there without TLS
 MOST_PAGES: Final = 100  # of a list of models; the longest has three
 MOST_MODELS: Final = 10_000  # after which no further page is asked for; the longest list has some hundreds
+# Of a token, where it must not be more: prose has 4, dense code and scripts other than Latin down to 2.
+BYTES: Final = 2
 UNFIT: Final = (
     "the API key is empty, or has a line break or a character that no key has. "
     "Check how it was read (a trailing newline?)."
@@ -439,7 +441,7 @@ class VendorProvider(BaseProvider):
         task: str | None = None,
         extra: Mapping[str, object] | None = None,
     ) -> EmbeddingResponse:
-        """See `BaseProvider.embed`. One request for each so many texts as the vendor takes at once, in order."""
+        """See `BaseProvider.embed`. One request for each so many texts, and tokens, as the vendor takes at once."""
         if self.embedder is None:
             return await super().embed(texts, model=model, dimensions=dimensions, task=task, extra=extra)
         asked = model or self._embedding_model()
@@ -449,10 +451,10 @@ class VendorProvider(BaseProvider):
         for index, text in enumerate(given):
             check_type(f"texts[{index}]", text, str, "a text")
         found: list[tuple[Embedded, Plain]] = []
-        size = self.embedder.batch
+        batches = _batches(given, self.embedder.batch, self.embedder.batch_tokens)
         with Watched(self._asked("embeddings", asked), self._observers) as watched:
             try:
-                for batch in (given[start : start + size] for start in range(0, len(given), size)):
+                for batch in batches:
                     encoded = self.embedder.encode(batch, model=asked, dimensions=dimensions, task=task, extra=extra)
                     need = Need(cost=Cost(sum(map(len, batch)) / CHARACTERS), scope=asked)
                     plain = await self._json(encoded, need=need, watched=watched)
@@ -547,6 +549,20 @@ def _hidden(headers: Mapping[str, object], name: str) -> dict[str, Secret]:
             raise TypeError(f"{name}: in headers=, {key!r} is of type {type(value).__name__}: it must be a text")
         found[key] = Secret(value)
     return found
+
+
+def _batches(texts: Sequence[str], most: int, tokens: int | None) -> Iterator[Sequence[str]]:
+    """The texts in runs of at most `most`, and of fewer than `tokens`; a text that is longer than that goes alone."""
+    start, room = 0, tokens
+    for end, text in enumerate(texts):
+        size = len(text.encode("utf-8", "surrogatepass")) // BYTES + 1
+        if end - start == most or (room is not None and size > room and end > start):
+            yield texts[start:end]
+            start, room = end, tokens
+        if room is not None:
+            room -= size
+    if start < len(texts):
+        yield texts[start:]
 
 
 def _summed(usages: Sequence[Usage | None]) -> Usage | None:

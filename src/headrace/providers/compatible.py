@@ -16,7 +16,7 @@ from ..wire._codec import Catalog, Codec, Embedder
 from ..wire._openai_beside import OpenAICatalog, OpenAIEmbedder
 from ..wire.openai import ChatCodec
 from ..wire.responses import ResponsesCodec
-from ._apis import APIS, Api
+from ._apis import APIS, Api, chat_for
 from ._hosts import HOSTS, KnownHost, find_host
 from ._vendor import ApiKey, Vendor, VendorOptions, VendorProvider
 from .base import CHAT_MODEL
@@ -95,6 +95,9 @@ class CompatibleProvider(VendorProvider):
     @property
     def _rules(self) -> str:
         return self.host.name
+
+    def _codec_for(self, model: str) -> Codec:
+        return chat_for(self.codec, self._rules, model) if isinstance(self.codec, ChatCodec) else self.codec
 
     def _api_for(self, model: str) -> Api:  # noqa: ARG002  # one server, one format
         return self.api

@@ -172,6 +172,11 @@ class Embedder(Protocol):
         """Most texts that one request takes."""
         ...
 
+    @property
+    def batch_tokens(self) -> int | None:
+        """Most tokens that one request takes, of all its texts together; None is unknown."""
+        ...
+
     def encode(
         self,
         texts: Sequence[str],

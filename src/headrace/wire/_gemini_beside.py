@@ -47,6 +47,7 @@ class GeminiEmbedder:
 
     __slots__ = ()
     batch: Final = 100  # requests in one batch
+    batch_tokens: Final = None
 
     def encode(
         self,

@@ -32,6 +32,7 @@ class OllamaEmbedder:
 
     __slots__ = ()
     batch: Final = 512  # the server has no bound, but answers when all are done
+    batch_tokens: Final = None
 
     def encode(
         self,

@@ -54,7 +54,8 @@ class OpenAIEmbedder:
     plain numbers, which are read as well; to one that may refuse it, it is not sent: None.
     """
 
-    batch: ClassVar[int] = 2048  # texts in one request; 300,000 tokens in all
+    batch: ClassVar[int] = 2048  # texts in one request
+    batch_tokens: ClassVar[int | None] = 300_000  # with more, the whole request is answered 400
     provider: str = "openai"
     encoding: Literal["base64"] | None = "base64"
 

@@ -65,14 +65,17 @@ def function(tool: Tool) -> JSONObject:
 def json_schema(schema: Mapping[str, object], *, can_be_strict: bool = True) -> JSONObject:
     """A schema for the answer. `strict` goes with one that the vendor can enforce: any other it would refuse."""
     body: JSONObject = {"name": schema_name(schema), "schema": schema}
-    return body | {"strict": True} if can_be_strict and _schema.is_strict(schema) else body
+    is_object = schema.get("type") == "object" and "anyOf" not in schema  # at the root no choice and no reference
+    return body | {"strict": True} if can_be_strict and is_object and _schema.is_strict(schema) else body
 
 
 def reasoning(wanted: str | int | Reasoning) -> Reasoning:
-    """The caller's wish in its one long form."""
+    """The caller's wish in its one long form. A budget of 0 has a word everywhere."""
     match wanted:
         case str():
             return Reasoning(effort=wanted)
+        case 0 | Reasoning(effort=None, budget=0):
+            return Reasoning(effort="none", show=wanted.show if isinstance(wanted, Reasoning) else None)
         case int():
             return Reasoning(budget=wanted)
     return wanted
