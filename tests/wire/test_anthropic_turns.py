@@ -171,6 +171,11 @@ def test_what_another_vendor_alone_can_read_is_left_out_and_told(part: object, d
     assert encoded.dropped == (f"anthropic: {dropped}: left out",)
 
 
+def test_the_name_on_a_system_message_is_left_out_and_told() -> None:
+    _, encoded = sent(CODEC, AIMessage("system", "rules", name="Ann"), USER)
+    assert encoded.dropped == ("anthropic: an author's name: left out",)
+
+
 def test_breakpoints_mark_the_block_before_them() -> None:
     body, _ = sent(
         CODEC,

@@ -235,6 +235,8 @@ def _tool(tool: Tool) -> JSONObject:
 
 
 def _system(message: AIMessage, history: History) -> list[JSONObject]:
+    if message.name:
+        history.drop("an author's name")
     blocks = _blocks((part for part in message.parts if part != TextPart("")), history)  # an empty block is refused
     if any(block["type"] != "text" for block in blocks):
         raise _unsupported("messages", "a system message holds text only: put other parts into a user message")
