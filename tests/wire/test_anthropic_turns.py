@@ -176,6 +176,23 @@ def test_the_name_on_a_system_message_is_left_out_and_told() -> None:
     assert encoded.dropped == ("anthropic: an author's name: left out",)
 
 
+def test_blank_texts_are_not_sent() -> None:
+    """Other vendors' models write line breaks before a call; here a text of nothing else is an answer 400."""
+    body, encoded = sent(
+        CODEC,
+        AIMessage("system", [TextPart(" "), TextPart("rules")]),
+        USER,
+        AIMessage("assistant", "\n\n"),
+        AIMessage("assistant", [TextPart("\n\n"), ToolCall("c1", "f", "{}")]),
+        AIMessage("tool", [ToolResultPart("c1", [TextPart(""), ImagePart(b"png", "image/png")])]),
+    )
+    assert body["system"] == [{"type": "text", "text": "rules"}]
+    _, call, result = body["messages"]
+    assert call["content"] == [{"type": "tool_use", "id": "c1", "name": "f", "input": {}}]
+    assert [block["type"] for block in result["content"][0]["content"]] == ["image"]
+    assert encoded.dropped == ()
+
+
 def test_breakpoints_mark_the_block_before_them() -> None:
     body, _ = sent(
         CODEC,

@@ -237,13 +237,15 @@ def _tool(tool: Tool) -> JSONObject:
 def _system(message: AIMessage, history: History) -> list[JSONObject]:
     if message.name:
         history.drop("an author's name")
-    blocks = _blocks((part for part in message.parts if part != TextPart("")), history)  # an empty block is refused
+    blocks = _blocks(_said(message.parts), history)
     if any(block["type"] != "text" for block in blocks):
         raise _unsupported("messages", "a system message holds text only: put other parts into a user message")
     return blocks
 
 
-_NOTHING: Final[tuple[object, ...]] = ("", [], (), [TextPart("")], (TextPart(""),))
+def _said(parts: Iterable[Part]) -> list[Part]:
+    """The parts without blank texts: "text content blocks must contain non-whitespace text"."""
+    return [part for part in parts if not isinstance(part, TextPart) or part.text.strip()]
 
 
 def _turn(message: AIMessage, history: History) -> JSONObject | None:
@@ -251,11 +253,12 @@ def _turn(message: AIMessage, history: History) -> JSONObject | None:
     role = "assistant" if message.role == "assistant" else "user"
     if message.name and message.role != "tool":
         history.drop("an author's name")
-    if role == "assistant" and message.content in _NOTHING:
+    said = _said(message.parts)
+    if role == "assistant" and not said:
         return None  # an answer of no words, which is refused
     if not isinstance(message.content, str):
-        # A block of no words is refused, and so is a result behind anything else.
-        said = [part for part in message.content if part != TextPart("")] or message.content
+        # A result behind anything else is refused.
+        said = said or list(message.content)
         blocks = sorted(_blocks(said, history), key=lambda block: block["type"] != "tool_result")
         return {"role": role, "content": blocks} if blocks or not message.content else None
     if message.role != "tool":
@@ -302,7 +305,7 @@ def _block(part: Part) -> JSONObject:
         case ToolCall():
             return {"type": "tool_use", "id": part.id, "name": part.name, "input": arguments(part, provider=PROVIDER)}
         case ToolResultPart():
-            content = part.content if isinstance(part.content, str) else [_block(one) for one in part.content]
+            content = part.content if isinstance(part.content, str) else [_block(one) for one in _said(part.content)]
             body = {"type": "tool_result", "tool_use_id": part.call_id, "content": content}
             return body | {"is_error": True} if part.is_error else body
         case VendorPart(data=data):
