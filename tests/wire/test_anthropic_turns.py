@@ -211,12 +211,23 @@ def test_breakpoints_mark_the_block_before_them() -> None:
     [
         ([TextPart("a"), *[CacheBreakpoint()] * 5], "at most 4 cache breakpoints, and here are 5"),
         ([CacheBreakpoint(), TextPart("a")], "stands behind what it keeps"),
+        ([ReasoningPart("hm", "sig", origin="anthropic"), CacheBreakpoint()], "right behind reasoning"),
     ],
 )
 def test_breakpoints_that_cannot_be(parts: list[object], words: str) -> None:
     with pytest.raises(UnsupportedOptionError, match=words) as caught:
         sent(CODEC, AIMessage("user", parts))
     assert caught.value.option == "messages"
+
+
+def test_a_prompt_cache_takes_one_of_the_breakpoints() -> None:
+    """The vendor counts it with the others: "A maximum of 4 blocks with cache_control may be provided. Found 5."."""
+    turn = AIMessage("user", [TextPart("a"), CacheBreakpoint()])
+    body, _ = sent(CODEC, *[turn] * 3, cache=PromptCache())
+    assert body["cache_control"] == {"type": "ephemeral"}
+    with pytest.raises(UnsupportedOptionError, match="one of the request's 4 cache breakpoints") as caught:
+        sent(CODEC, *[turn] * 4, cache=PromptCache())
+    assert caught.value.option == "cache"
 
 
 def test_a_tool_may_answer_with_an_image() -> None:
