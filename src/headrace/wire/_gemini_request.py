@@ -171,11 +171,16 @@ def _thinking(wanted: str | int | Reasoning | Mapping[str, object]) -> Mapping[s
         raise _unsupported(
             "reasoning", f"there is no level {wanted.effort!r}: use none, {words}, a budget, or a mapping"
         )
+    if wanted.budget is True:
+        raise _unsupported("reasoning", "True is no budget: use a number of tokens, or a level")
+    if wanted.effort is not None and wanted.budget is not None and (wanted.effort, wanted.budget) != ("none", 0):
+        why = f"it is a level or a budget, not both ({wanted.effort!r}, {wanted.budget})"
+        raise _unsupported("reasoning", f"{why}: leave one out")
     body: JSONObject = {}
     if wanted.effort == "none":
         body["thinkingBudget"] = 0
     elif wanted.budget is not None:
-        body["thinkingBudget"] = wanted.budget
+        body["thinkingBudget"] = int(wanted.budget)  # False is none
     elif wanted.effort is not None:
         body["thinkingLevel"] = wanted.effort.upper()
     if wanted.show is not None:
