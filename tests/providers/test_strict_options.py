@@ -126,3 +126,12 @@ async def test_a_type_without_fields_is_refused_before_it_is_sent(wanted: type) 
         with pytest.raises(CallerError, match="no type with fields"):
             await provider.generate("Where?", GenerationConfig(response_format=wanted))
         assert sim.requests == 0
+
+
+@pytest.mark.parametrize(("budget", "most"), [(2_048, 18_432), (60_000, 64_000), (63_999, 64_000)])
+async def test_a_large_budget_leaves_max_tokens_within_what_the_model_writes(budget: int, most: int) -> None:
+    """The vendor wants max_tokens, above the budget and within the model's 64,000; 76,384 was an answer 400."""
+    config = GenerationConfig(model="claude-opus-4-5", reasoning=budget)
+    async with Simulator() as sim, made("anthropic", sim) as provider:
+        await provider.generate("hi", config)
+        assert sim.exchanges[0].body["max_tokens"] == most

@@ -171,6 +171,28 @@ def test_what_another_vendor_alone_can_read_is_left_out_and_told(part: object, d
     assert encoded.dropped == (f"anthropic: {dropped}: left out",)
 
 
+def test_the_name_on_a_system_message_is_left_out_and_told() -> None:
+    _, encoded = sent(CODEC, AIMessage("system", "rules", name="Ann"), USER)
+    assert encoded.dropped == ("anthropic: an author's name: left out",)
+
+
+def test_blank_texts_are_not_sent() -> None:
+    """Other vendors' models write line breaks before a call; here a text of nothing else is an answer 400."""
+    body, encoded = sent(
+        CODEC,
+        AIMessage("system", [TextPart(" "), TextPart("rules")]),
+        USER,
+        AIMessage("assistant", "\n\n"),
+        AIMessage("assistant", [TextPart("\n\n"), ToolCall("c1", "f", "{}")]),
+        AIMessage("tool", [ToolResultPart("c1", [TextPart(""), ImagePart(b"png", "image/png")])]),
+    )
+    assert body["system"] == [{"type": "text", "text": "rules"}]
+    _, call, result = body["messages"]
+    assert call["content"] == [{"type": "tool_use", "id": "c1", "name": "f", "input": {}}]
+    assert [block["type"] for block in result["content"][0]["content"]] == ["image"]
+    assert encoded.dropped == ()
+
+
 def test_breakpoints_mark_the_block_before_them() -> None:
     body, _ = sent(
         CODEC,
@@ -189,12 +211,23 @@ def test_breakpoints_mark_the_block_before_them() -> None:
     [
         ([TextPart("a"), *[CacheBreakpoint()] * 5], "at most 4 cache breakpoints, and here are 5"),
         ([CacheBreakpoint(), TextPart("a")], "stands behind what it keeps"),
+        ([ReasoningPart("hm", "sig", origin="anthropic"), CacheBreakpoint()], "right behind reasoning"),
     ],
 )
 def test_breakpoints_that_cannot_be(parts: list[object], words: str) -> None:
     with pytest.raises(UnsupportedOptionError, match=words) as caught:
         sent(CODEC, AIMessage("user", parts))
     assert caught.value.option == "messages"
+
+
+def test_a_prompt_cache_takes_one_of_the_breakpoints() -> None:
+    """The vendor counts it with the others: "A maximum of 4 blocks with cache_control may be provided. Found 5."."""
+    turn = AIMessage("user", [TextPart("a"), CacheBreakpoint()])
+    body, _ = sent(CODEC, *[turn] * 3, cache=PromptCache())
+    assert body["cache_control"] == {"type": "ephemeral"}
+    with pytest.raises(UnsupportedOptionError, match="one of the request's 4 cache breakpoints") as caught:
+        sent(CODEC, *[turn] * 4, cache=PromptCache())
+    assert caught.value.option == "cache"
 
 
 def test_a_tool_may_answer_with_an_image() -> None:

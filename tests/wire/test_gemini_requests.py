@@ -14,6 +14,7 @@ from headrace._types import (
     DocumentPart,
     GenerationConfig,
     ImagePart,
+    Reasoning,
     ReasoningPart,
     TextPart,
     Tool,
@@ -206,10 +207,17 @@ def test_options(options: dict[str, object], fields: dict[str, object]) -> None:
     assert sent(AIMessage("user", "Hi"), **options) == sent(AIMessage("user", "Hi")) | fields
 
 
+def test_no_reasoning_is_a_number() -> None:
+    body = sent(AIMessage("user", "Hi"), reasoning=False)
+    assert json.dumps(body["generationConfig"]) == '{"thinkingConfig": {"thinkingBudget": 0}}'
+
+
 @pytest.mark.parametrize(
     ("option", "message", "options"),
     [
         ("reasoning", AIMessage("user", "Hi"), {"reasoning": "max"}),
+        ("reasoning", AIMessage("user", "Hi"), {"reasoning": True}),
+        ("reasoning", AIMessage("user", "Hi"), {"reasoning": Reasoning(effort="high", budget=2048)}),
         ("tools", AIMessage("user", "Hi"), {"tools": [Tool("f", strict=True)]}),
         ("messages", AIMessage("user", [ImagePart("https://x", detail="low")]), {}),
         ("messages", AIMessage("user", [AudioPart(b"RIFF")]), {}),
@@ -218,7 +226,18 @@ def test_options(options: dict[str, object], fields: dict[str, object]) -> None:
         ("messages", AIMessage("tool", "42", name="unknown"), {}),
         ("messages", AIMessage("tool", "42"), {}),
     ],
-    ids=["max", "strict", "detail", "no-media-type", "list", "system-image", "unknown-call", "no-call"],
+    ids=[
+        "max",
+        "true",
+        "level-and-budget",
+        "strict",
+        "detail",
+        "no-media-type",
+        "list",
+        "system-image",
+        "unknown-call",
+        "no-call",
+    ],
 )
 def test_what_gemini_has_no_place_for_is_said_before_the_request(
     option: str, message: AIMessage, options: dict[str, object]

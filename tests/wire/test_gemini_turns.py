@@ -99,6 +99,41 @@ def test_a_conversation_from_elsewhere_drops_what_is_not_its_own() -> None:
     )
 
 
+def test_results_in_messages_of_their_own_answer_the_calls_in_one_turn() -> None:
+    """One turn for each was refused: its results must be as many as the calls that they answer."""
+    calls = AIMessage("assistant", [ToolCall("c1", "f", "{}"), ToolCall("c2", "g", "{}"), ToolCall("c3", "g", "{}")])
+    body, _ = sent(
+        CODEC,
+        calls,
+        AIMessage("tool", "1", name="c1"),
+        AIMessage("tool", [ToolResultPart("c2", "2")]),
+        AIMessage("user", [ToolResultPart("c3", "3", is_error=True), TextPart("Why?")]),
+        AIMessage("user", "Well?"),
+    )
+    _, *turns = body["contents"]
+    assert turns == [
+        {
+            "role": "user",
+            "parts": [
+                {"functionResponse": {"id": "c1", "name": "f", "response": {"output": "1"}}},
+                {"functionResponse": {"id": "c2", "name": "g", "response": {"output": "2"}}},
+                {"functionResponse": {"id": "c3", "name": "g", "response": {"error": "3"}}},
+                {"text": "Why?"},
+            ],
+        },
+        {"role": "user", "parts": [{"text": "Well?"}]},
+    ]
+
+
+def test_a_system_message_loses_its_breakpoint_and_its_name_and_says_so() -> None:
+    body, encoded = sent(CODEC, AIMessage("system", [TextPart("rules"), CacheBreakpoint()], name="Ann"), USER)
+    assert body["systemInstruction"] == {"parts": [{"text": "rules"}]}
+    assert encoded.dropped == (
+        "gemini: an author's name: left out",
+        "gemini: a cache breakpoint, which this vendor does not take: left out",
+    )
+
+
 CALL = {"functionCall": {"id": "c1", "name": "f", "args": {"n": 1}}}
 OTHER = {"functionCall": {"id": "c2", "name": "g", "args": {}}}
 AGAIN = {"functionCall": {"name": "f", "args": {}}}  # older models give no ids

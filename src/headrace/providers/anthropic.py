@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
-from .._types import AICapability
+from .. import models
+from .._types import AICapability, AIMessage, GenerationConfig, Reasoning
 from ..limits.dialects import DIALECTS, Dialect
 from ..wire._anthropic_beside import AnthropicCatalog, AnthropicCounter
-from ..wire._codec import Catalog, Codec, Counter
-from ..wire.anthropic import AnthropicCodec
+from ..wire._codec import Catalog, Codec, Counter, Encoded
+from ..wire.anthropic import DEFAULT_MAX_TOKENS, AnthropicCodec
 from ._vendor import Vendor, VendorProvider
 from .base import CHAT_MODEL
 
@@ -36,3 +39,20 @@ class AnthropicProvider(VendorProvider):
             "anthropic-version": "2023-06-01"
         },  # the Messages stream is the same under 2026-10-21; gateways know this
     )
+
+    def _prepared(
+        self,
+        encode: Callable[[GenerationConfig], Encoded],
+        messages: Sequence[AIMessage],
+        config: GenerationConfig,
+        model: str,
+    ) -> Encoded:
+        """The request. Where `max_tokens` is not given, what is sent in its place is no more than the model writes."""
+        wanted = config.reasoning
+        budget, most = wanted.budget if isinstance(wanted, Reasoning) else wanted, self._most(model)
+        if config.max_tokens is None and isinstance(budget, int) and budget < most < budget + DEFAULT_MAX_TOKENS:
+            config = replace(config, max_tokens=most)
+        return super()._prepared(encode, messages, config, model)
+
+    def _most(self, model: str) -> int:
+        return models.rules_for(self._rules, model).output_tokens or 0

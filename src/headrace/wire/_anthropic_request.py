@@ -50,6 +50,8 @@ CALL_IDS: Final = "[a-zA-Z0-9_-]+"  # by its answer 400 to any other
 
 BREAKPOINTS: Final = 4  # the most that one request may have
 
+LEAST_BUDGET: Final = 1024  # tokens
+
 EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 
 _TOOL_CHOICES: Final[Mapping[str, JSONObject]] = {
@@ -73,16 +75,19 @@ def encode(messages: Sequence[AIMessage], config: GenerationConfig, *, model: st
         body["system"] = system
     turns = [_turn(message, history) for message in messages if message.role != "system"]
     body["messages"] = [turn for turn in turns if turn is not None]
-    _check_breakpoints(messages)
+    _check_breakpoints(messages, config)
     body |= _options(config)
     body |= config.extra or {}
     return Encoded("/v1/messages", dump(body, provider=PROVIDER), dropped=history.dropped)
 
 
-def _check_breakpoints(messages: Sequence[AIMessage]) -> None:
+def _check_breakpoints(messages: Sequence[AIMessage], config: GenerationConfig) -> None:
     count = sum(isinstance(part, CacheBreakpoint) for message in messages for part in message.parts)
     if count > BREAKPOINTS:
         raise _unsupported("messages", f"a request has at most {BREAKPOINTS} cache breakpoints, and here are {count}")
+    if count == BREAKPOINTS and config.cache is not None:
+        why = f"it takes one of the request's {BREAKPOINTS} cache breakpoints, and the messages have all of them"
+        raise _unsupported("cache", f"{why}: leave it out")
 
 
 def _max_tokens(config: GenerationConfig) -> int:
@@ -121,6 +126,8 @@ def _options(config: GenerationConfig) -> JSONObject:
         output["format"] = {"type": "json_schema", "schema": _plain_schema(schema_of(config.response_format))}
     if config.reasoning is not None:
         thinking, effort = _reasoning(config.reasoning)
+        if not isinstance(config.reasoning, Mapping):
+            _check_budget(thinking, config)
         if thinking:
             body["thinking"] = thinking
         if effort is not None:
@@ -212,12 +219,26 @@ def _reasoning(wanted: str | int | Reasoning | Mapping[str, object]) -> tuple[Ma
     if effort not in {None, "none", *EFFORTS}:
         words = ", ".join(EFFORTS)
         raise _unsupported("reasoning", f"there is no effort {effort!r}: use none, {words}, a budget, or a mapping")
-    if effort == "none" or budget == 0:
+    if effort == "none" and budget:
+        raise _unsupported("reasoning", f"effort 'none' has no budget, and here is one of {budget}: leave one out")
+    if effort == "none":
         return {"type": "disabled"}, None
+    if budget == 0:
+        return {"type": "disabled"}, effort
+    if budget is not None and budget < LEAST_BUDGET:
+        raise _unsupported("reasoning", f"a budget has {LEAST_BUDGET} tokens or more, not {budget!r}: give more, or 0")
     thinking: JSONObject = {"type": "adaptive"} if budget is None else {"type": "enabled", "budget_tokens": budget}
     if wanted.show is not None:
         thinking["display"] = "summarized" if wanted.show else "omitted"
     return thinking, effort
+
+
+def _check_budget(thinking: Mapping[str, object], config: GenerationConfig) -> None:
+    budget, most = thinking.get("budget_tokens"), config.max_tokens
+    # With tools a model may think between calls, and the budget is then of all that it does before it answers.
+    if isinstance(budget, int) and most is not None and budget >= most and not config.tools and not config.extra:
+        why = f"a budget must be less than max_tokens, and {budget} is not less than {most}"
+        raise _unsupported("reasoning", f"{why}: lower it, or raise max_tokens")
 
 
 def _tool(tool: Tool) -> JSONObject:
@@ -235,13 +256,17 @@ def _tool(tool: Tool) -> JSONObject:
 
 
 def _system(message: AIMessage, history: History) -> list[JSONObject]:
-    blocks = _blocks((part for part in message.parts if part != TextPart("")), history)  # an empty block is refused
+    if message.name:
+        history.drop("an author's name")
+    blocks = _blocks(_said(message.parts), history)
     if any(block["type"] != "text" for block in blocks):
         raise _unsupported("messages", "a system message holds text only: put other parts into a user message")
     return blocks
 
 
-_NOTHING: Final[tuple[object, ...]] = ("", [], (), [TextPart("")], (TextPart(""),))
+def _said(parts: Iterable[Part]) -> list[Part]:
+    """The parts without blank texts: "text content blocks must contain non-whitespace text"."""
+    return [part for part in parts if not isinstance(part, TextPart) or part.text.strip()]
 
 
 def _turn(message: AIMessage, history: History) -> JSONObject | None:
@@ -249,11 +274,12 @@ def _turn(message: AIMessage, history: History) -> JSONObject | None:
     role = "assistant" if message.role == "assistant" else "user"
     if message.name and message.role != "tool":
         history.drop("an author's name")
-    if role == "assistant" and message.content in _NOTHING:
+    said = _said(message.parts)
+    if role == "assistant" and not said:
         return None  # an answer of no words, which is refused
     if not isinstance(message.content, str):
-        # A block of no words is refused, and so is a result behind anything else.
-        said = [part for part in message.content if part != TextPart("")] or message.content
+        # A result behind anything else is refused.
+        said = said or list(message.content)
         blocks = sorted(_blocks(said, history), key=lambda block: block["type"] != "tool_result")
         return {"role": role, "content": blocks} if blocks or not message.content else None
     if message.role != "tool":
@@ -272,6 +298,8 @@ def _blocks(parts: Iterable[Part], history: History) -> list[JSONObject]:
         elif isinstance(part, CacheBreakpoint):
             if not blocks:
                 raise _unsupported("messages", "a cache breakpoint stands behind what it keeps: there is nothing yet")
+            if blocks[-1]["type"] in {"thinking", "redacted_thinking"}:
+                raise _unsupported("messages", "a cache breakpoint cannot stand right behind reasoning: move it")
             blocks[-1] = blocks[-1] | {"cache_control": _ephemeral(part.ttl)}
         elif isinstance(part, ReasoningPart) and part.signature is None and part.data is None:
             history.drop("reasoning without the vendor's signature")
@@ -300,7 +328,7 @@ def _block(part: Part) -> JSONObject:
         case ToolCall():
             return {"type": "tool_use", "id": part.id, "name": part.name, "input": arguments(part, provider=PROVIDER)}
         case ToolResultPart():
-            content = part.content if isinstance(part.content, str) else [_block(one) for one in part.content]
+            content = part.content if isinstance(part.content, str) else [_block(one) for one in _said(part.content)]
             body = {"type": "tool_result", "tool_use_id": part.call_id, "content": content}
             return body | {"is_error": True} if part.is_error else body
         case VendorPart(data=data):

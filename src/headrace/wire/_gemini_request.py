@@ -8,7 +8,7 @@ no field in this format and is not sent. Source: the generateContent reference a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias, assert_never
+from typing import Final, TypeAlias, TypedDict, assert_never
 from urllib.parse import quote
 
 from .._types import (
@@ -57,13 +57,13 @@ _MODES: Final[Mapping[str, str]] = {"auto": "AUTO", "none": "NONE", "required": 
 def encode(messages: Sequence[AIMessage], config: GenerationConfig, *, model: str, stream: bool) -> Encoded:
     """The request of `POST /models/{model}:generateContent`; see `Codec.encode`."""
     body: JSONObject = {}
-    system = [part for message in messages if message.role == "system" for part in _system_parts(message)]
+    history = History(PROVIDER)
+    system = [part for message in messages if message.role == "system" for part in _system_parts(message, history)]
     if system:
         body["systemInstruction"] = {"parts": system}
-    history = History(PROVIDER)
     turns = [message for message in messages if message.role != "system"]
     names = {part.id: part.name for message in turns for part in message.parts if isinstance(part, ToolCall)}
-    contents = [_turn(message, names, history) for message in turns]
+    contents = _joined([_turn(message, names, history) for message in turns])
     body["contents"] = [content for content in contents if content["parts"] or len(contents) == 1]
     if config.tools is not None:
         body["tools"] = [{"functionDeclarations": [_tool(tool) for tool in config.tools]}]
@@ -171,11 +171,16 @@ def _thinking(wanted: str | int | Reasoning | Mapping[str, object]) -> Mapping[s
         raise _unsupported(
             "reasoning", f"there is no level {wanted.effort!r}: use none, {words}, a budget, or a mapping"
         )
+    if wanted.budget is True:
+        raise _unsupported("reasoning", "True is no budget: use a number of tokens, or a level")
+    if wanted.effort is not None and wanted.budget is not None and (wanted.effort, wanted.budget) != ("none", 0):
+        why = f"it is a level or a budget, not both ({wanted.effort!r}, {wanted.budget})"
+        raise _unsupported("reasoning", f"{why}: leave one out")
     body: JSONObject = {}
     if wanted.effort == "none":
         body["thinkingBudget"] = 0
     elif wanted.budget is not None:
-        body["thinkingBudget"] = wanted.budget
+        body["thinkingBudget"] = int(wanted.budget)  # False is none
     elif wanted.effort is not None:
         body["thinkingLevel"] = wanted.effort.upper()
     if wanted.show is not None:
@@ -196,13 +201,38 @@ def _tool(tool: Tool) -> JSONObject:
 # ---------------------------------------------------------------- messages
 
 
-def _system_parts(message: AIMessage) -> list[JSONObject]:
-    if not all(isinstance(part, TextPart) for part in message.parts):
+class _Turn(TypedDict):
+    role: str
+    parts: list[JSONObject]
+
+
+def _system_parts(message: AIMessage, history: History) -> list[JSONObject]:
+    if message.name:
+        history.drop("an author's name")
+    parts = list(history.own(message))
+    if not all(isinstance(part, TextPart) for part in parts):
         raise _unsupported("messages", "a system message holds text only: put other parts into a user message")
-    return [{"text": part.text} for part in message.parts if isinstance(part, TextPart) and part.text]
+    return [{"text": part.text} for part in parts if isinstance(part, TextPart) and part.text]
 
 
-def _turn(message: AIMessage, names: Mapping[str, str], history: History) -> JSONObject:
+def _joined(turns: Sequence[_Turn]) -> list[_Turn]:
+    """
+    The turns, with results that stand in messages of their own as one turn.
+
+    "Please ensure that the number of function response parts is equal to the number of function call parts of the
+    function call turn", was answered to one turn for each of them.
+    """
+    found: list[_Turn] = []
+    for turn in turns:
+        last = found[-1]["parts"][-1:] if found else []
+        if any("functionResponse" in part for part in last) and "functionResponse" in next(iter(turn["parts"]), ()):
+            found[-1] = {"role": "user", "parts": [*found[-1]["parts"], *turn["parts"]]}
+        else:
+            found.append(turn)
+    return found
+
+
+def _turn(message: AIMessage, names: Mapping[str, str], history: History) -> _Turn:
     if message.role == "tool" and isinstance(message.content, str):
         result = ToolResultPart(message.name or "", message.content)
         return {"role": "user", "parts": [_part(result, names)]}
