@@ -5,8 +5,13 @@ from __future__ import annotations
 import logging
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from .loops import VIRTUAL
+
+# How fast examples come is the machine's affair: a busy one would fail what is right.
+settings.register_profile("headrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("headrace")
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -178,7 +178,7 @@ RAW: Final = {
 ENDINGS: Final = ("finished", "unconfirmed", "interrupted", "failed", "cancelled", "closed")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(STEPS)
 def test_rules_05_and_06_hold_in_any_order_of_events(steps: list[str]) -> None:
     machine = begun([])

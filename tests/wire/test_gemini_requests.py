@@ -104,9 +104,13 @@ def test_system_messages_become_the_instruction() -> None:
             [TextPart("a"), ReasoningPart("", "sig")],
             [{"text": "a"}, {"text": "", "thoughtSignature": "sig"}],
         ),
-        ([ToolCall("", "f", "")], [{"functionCall": {"name": "f", "args": {}}}]),
+        ([ToolCall("", "f", "", origin="gemini")], [{"functionCall": {"name": "f", "args": {}}}]),
+        (
+            [ToolCall("", "f", "")],  # made by hand, as from a log: its signature is unknown, and may not lack
+            [{"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "skip_thought_signature_validator"}],
+        ),
     ],
-    ids=["image", "audio", "data-uri", "file", "bare-url", "thought", "signature-of-a-call", "last-signature", "call"],
+    ids=["image", "audio", "data-uri", "file", "bare-url", "thought", "signed", "last", "call", "by-hand"],
 )
 def test_parts(parts: list[object], wanted: list[dict[str, object]]) -> None:
     assert sent(AIMessage("assistant", parts))["contents"] == [{"role": "model", "parts": wanted}]

@@ -47,8 +47,9 @@ _FIELDS: Final[Mapping[str, str]] = {  # GenerationConfig: generationConfig
     "top_k": "topK",
     "seed": "seed",
 }
-# What stands in for the signature of a call that another vendor's model made: models that think refuse a call without
-# one, and take this word of the vendor's guide to thought signatures for a conversation that was moved.
+# What stands in for the signature of a call that another vendor's model made, or that was made by hand, as from a log:
+# models that think refuse a call without one, and take this word of the vendor's guide to thought signatures for a
+# conversation that was moved.
 NO_SIGNATURE: Final = "skip_thought_signature_validator"
 
 _MODES: Final[Mapping[str, str]] = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
@@ -251,7 +252,7 @@ def _turn(message: AIMessage, names: Mapping[str, str], history: History) -> _Tu
         body = _part(part, names)
         if signature is not None:
             body["thoughtSignature"], signature = signature, None
-        elif isinstance(part, ToolCall) and part.origin not in {None, PROVIDER}:
+        elif isinstance(part, ToolCall) and part.origin != PROVIDER:
             body["thoughtSignature"] = NO_SIGNATURE
         parts.append(body)
     if signature is not None:
