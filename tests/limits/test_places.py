@@ -10,7 +10,7 @@ from anyio import CancelScope, create_task_group, current_time, sleep, wait_all_
 
 from headrace import RateLimitInfo, _clock
 from headrace._types import LimitDimension, Usage
-from headrace.errors import ConcurrencyLimitError, RateLimitError, RequestTooLargeError
+from headrace.errors import ConcurrencyLimitError, OverloadedError, RateLimitError, RequestTooLargeError
 from headrace.limits._refusals import no_place
 from headrace.limits.cost import Cost
 from headrace.limits.model import Wait
@@ -285,6 +285,35 @@ async def test_a_wait_of_days_names_the_day(wall: None, seconds: float, words: s
     pacer.limited(await pacer.take(FREE), RateLimitError("later", retry_after=seconds))
     with pytest.raises(RateLimitError, match=words):
         await pacer.take(FREE)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words", "dimension", "kind"),
+    [
+        (RateLimitError("later", retry_after=9, dimension="tokens"), " for its limit of tokens.", "tokens", "rate"),
+        (
+            RateLimitError("later", retry_after=90, rate_limit=answer(100, 0, 5)),
+            " for its limit of requests.",
+            "requests",
+            "rate",
+        ),
+        (RateLimitError("later", retry_after=9), ".", None, "rate"),
+        (OverloadedError("busy", retry_after=9, kind="overload"), ", as it has no capacity.", None, "overload"),
+    ],
+    ids=["named", "by-headers", "unsaid", "overload"],
+)
+@pytest.mark.parametrize("patience", [0, 2], ids=["at-once", "foreseen"])
+async def test_who_comes_after_a_refusal_hears_which_limit_it_was(
+    wall: None, refusal: RateLimitError, words: str, dimension: str | None, kind: str, patience: float
+) -> None:
+    pacer = Pacer(name="openai")
+    pacer.limited(await pacer.take(FREE), refusal)
+    with pytest.raises(RateLimitError) as caught:
+        await pacer.take(FREE, max_wait=patience)
+    assert f"The vendor refused a request{words} Next place in " in str(caught.value)
+    assert "lower max_tokens" not in str(caught.value)
+    assert (caught.value.dimension, caught.value.kind, caught.value.sent) == (dimension, kind, False)
+    assert (caught.value.retry_after or 0) >= (refusal.retry_after or 0) - 1  # who is refused together comes back apart
 
 
 def test_a_wait_of_thousands_of_years_has_words_too() -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from ..errors import ConcurrencyLimitError, RateLimitError, RequestTooLargeError
 from ._bucket import Reading
-from .model import Wait
+from .model import OVERLOADED, Wait
 
 __all__ = ("no_place", "no_slot", "too_large")
 
@@ -41,6 +41,8 @@ def no_place(
     short = ""
     if limit is not None and left is not None and needed is not None:
         short = f" {wait.dimension}: {max(0.0, left):,.0f} of {limit:,.0f} are left, this request needs ~{needed:,.0f}."
+    elif wait.refused:
+        short = f" The vendor refused a request{_for(wait.dimension)}."
     when = ""
     if known:
         moment = ""
@@ -49,17 +51,18 @@ def no_place(
             moment = f" ({then:%Y-%m-%d %H:%M:%S}Z)" if wait.seconds >= DAY else f" ({then:%H:%M:%S}Z)"
         when = f" Next place in {wait.seconds:.1f} s{moment}, {ahead} ahead."
     helps = f"Raise max_wait above {math.ceil(wait.seconds)}" if known and not full else "Come back later"
-    less = ", lower max_tokens or send less" if "tokens" in wait.dimension else ""
+    less = ", lower max_tokens or send less" if "tokens" in wait.dimension and not wait.refused else ""
     return RateLimitError(
         f"{_what(provider, scope)}: {why}.{short}{when} Nothing was sent: this is foreseen from what the vendor told. "
         f"{helps}{less}, or ask the vendor for a higher limit.",
         provider=provider,
         retry_after=wait.seconds if known else None,
         retry_at=wall + wait.seconds if known else None,
-        dimension=wait.dimension or None,
+        dimension=wait.dimension if wait.dimension not in {"", OVERLOADED} else None,
         limit=limit,
         remaining=None if left is None else max(0.0, left),
         needed=needed,
+        kind="overload" if wait.dimension == OVERLOADED else "rate",
         source="pacer",
         sent=False,
     )
@@ -85,6 +88,12 @@ def no_slot(provider: str, limit: int, waited: float, held: Iterable[tuple[str, 
         waited=waited,
         holders=holders,
     )
+
+
+def _for(dimension: str) -> str:
+    if dimension == OVERLOADED:
+        return ", as it has no capacity"
+    return f" for its limit of {dimension}" if dimension else ""
 
 
 def _what(provider: str, scope: str) -> str:

@@ -22,7 +22,19 @@ from ._bucket import SHARED_FROM, Bucket, Mark, Reading
 from ._window import MINUTE, Window
 from .cost import MEASURES, OUTPUT, REQUESTS, TOTAL, Amounts, Price
 
-__all__ = ("LEASE", "LONGEST", "PLACE", "Level", "Member", "Model", "Receipt", "Refused", "Wait", "readings")
+__all__ = (
+    "LEASE",
+    "LONGEST",
+    "OVERLOADED",
+    "PLACE",
+    "Level",
+    "Member",
+    "Model",
+    "Receipt",
+    "Refused",
+    "Wait",
+    "readings",
+)
 
 FIRST: Final = 4  # requests in flight before the first answer
 MORE: Final = 1  # more of them for each answer
@@ -43,17 +55,23 @@ APART: Final = 0.5  # seconds; refusals that are closer are of one wave
 LONGEST_BACKOFF: Final = 64.0
 LONGEST: Final = 31 * 86_400.0  # seconds, a month: a refusal that tells more does not keep all away for ever
 
+OVERLOADED: Final = "overload"
+
 _SPANS: Final = {"minute": 60.0, "hour": 3600.0, "day": 86400.0, "month": 2_592_000.0}
 
 
 class Wait(NamedTuple):
-    """Not now: in `seconds` (inf: when an answer comes) there is room; `dimension` is short of it."""
+    """
+    Not now: in `seconds` (inf: when an answer comes) there is room; `dimension` is short of it, or the vendor `refused`
+    one for it. OVERLOADED is no limit, but stands for one.
+    """
 
     seconds: float
     dimension: str = ""
     limit: float | None = None
     remaining: float | None = None
     needed: float | None = None
+    refused: bool = False
 
 
 class Level(NamedTuple):
@@ -85,7 +103,9 @@ class Receipt(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """What a refusal tells. `measure` and `limit` where it names the quota; `luck` in 0..1 parts those who wait."""
+    """
+    What a refusal tells. `name`, `measure` and `limit` where it names the quota; `luck` in 0..1 parts those who wait.
+    """
 
     readings: tuple[Reading, ...] = ()
     retry_after: float | None = None
@@ -93,6 +113,7 @@ class Refused(NamedTuple):
     limit: float | None = None
     kind: Literal["rate", "ramp", "overload"] = "rate"
     luck: float = 0.0
+    name: str = ""
 
 
 class Place(msgspec.Struct):
@@ -135,6 +156,7 @@ class Model(msgspec.Struct):
     turns: int = 0
     answers: int = 0
     blocked: float = -math.inf
+    blocked_by: str = ""
     refused: float = -math.inf
     fails: int = 0
     pace: float = STEADY
@@ -173,7 +195,7 @@ class Model(msgspec.Struct):
         """How long `price` would wait behind `ahead`; None if not at all. Where nothing is known nothing is said."""
         wait = self._short(price, ahead, now)
         if now < self.blocked and (wait is None or wait.seconds < self.blocked - now):
-            return Wait(self.blocked - now)
+            return self._blocked(now)
         return wait
 
     def levels(self, now: float) -> Iterator[Level]:
@@ -205,7 +227,7 @@ class Model(msgspec.Struct):
         if len(self.members) > 1:
             ahead, first = self._ahead(place, now)
         if now < self.blocked:
-            return self._waits(place, Wait(self.blocked - now), now)
+            return self._waits(place, self._blocked(now), now)
         if self.answers < KNOWN and not self.blind and not self._told:
             if not first or sum(other.flying for other in self.members.values()) >= FIRST + MORE * self.answers:
                 return Wait(math.inf)
@@ -213,6 +235,13 @@ class Model(msgspec.Struct):
             return self._waits(place, Wait(self.next_at - now), now)
         wait = self._short(price, ahead, now)
         return None if wait is None else self._waits(place, wait, now)
+
+    def _blocked(self, now: float) -> Wait:
+        return Wait(self.blocked - now, self.blocked_by, refused=True)
+
+    def _block(self, until: float, by: str) -> None:
+        if until > self.blocked:
+            self.blocked, self.blocked_by = until, by
 
     def _waits(self, place: Place, wait: Wait, now: float) -> Wait:
         place.until = now + wait.seconds + PLACE
@@ -333,7 +362,7 @@ class Model(msgspec.Struct):
         self.cancel(receipt, now)
         wait = told.retry_after
         if told.kind == "overload":  # no matter of limits: it has no capacity, for all
-            self.blocked = max(self.blocked, now + min(wait or 0.0, MINUTE))
+            self._block(now + min(wait or 0.0, MINUTE), OVERLOADED)
             return
         wave = now - self.refused < APART
         self.refused = now
@@ -354,7 +383,8 @@ class Model(msgspec.Struct):
             for bucket in shared:  # of a day's limit by how it is used, not by how it fills
                 taken = charge[bucket.measure] * bucket.inflation
                 apart = max(apart, taken / max(bucket.rate, bucket.limit / MINUTE))
-            self.blocked = max(self.blocked, now + min(LONGEST, wait + told.luck * apart))
+            short = [one.name for one in told.readings if one.remaining < charge[one.measure]]
+            self._block(now + min(LONGEST, wait + told.luck * apart), told.name or next(iter(short), ""))
 
     def _refused_with_headers(self, receipt: Receipt, told: tuple[Reading, ...], now: float, *, wave: bool) -> None:
         room = True
@@ -396,7 +426,7 @@ class Model(msgspec.Struct):
         After a time without the store a member may know better: of two levels the lower one is believed, of two times
         that a vendor told the later one. This clock is `ahead` of the member's.
         """
-        self.blocked = max(self.blocked, own.blocked + ahead)
+        self._block(own.blocked + ahead, own.blocked_by)
         for name, theirs in own.buckets.items():
             bucket = self.buckets.get(name)
             if bucket is None:

@@ -269,6 +269,7 @@ class Pacer:
             error.limit,
             error.kind,
             random.random(),  # noqa: S311  # parts those who were refused together
+            error.dimension or "",
         )
         self._close(ticket, lambda model, receipt, now: model.refuse(receipt, told, now), urgent=True)
         now, news = current_time(), ticket.lane.news
@@ -365,7 +366,9 @@ class Pacer:
         """The time is over: for want of a slot, or of the limit."""
         now = current_time()
         if self.limit > len(self._held):
-            return self._refusal(lane, waiter, Wait(max(0.0, waiter.looks_at - now)), max(0, lane.line.length - 1))
+            wait, model = max(0.0, waiter.looks_at - now), lane.model
+            by = Wait(wait, model.blocked_by, refused=True) if now < model.blocked else Wait(wait)
+            return self._refusal(lane, waiter, by, max(0, lane.line.length - 1))
         held = sorted((ticket.since, ticket.label) for ticket in self._held)
         waited = round(waiter.until - waiter.since, 3)
         return no_slot(self._name, self.limit, waited, [(label, now - since) for since, label in held])
