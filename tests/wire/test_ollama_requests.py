@@ -195,10 +195,33 @@ def test_what_another_vendor_alone_understands_is_left_out_and_said() -> None:
         == [{"role": "assistant", "content": "Shared. So.", "thinking": "Ours."}] * 2
     )
     assert encoded.dropped == (
-        "the reasoning of anthropic",
-        "what only openai understands",
-        "a cache breakpoint: the server caches by itself",
+        "ollama: the reasoning of anthropic: left out",
+        "ollama: what only openai understands (search): left out",
+        "ollama: a cache breakpoint, which this vendor does not take: left out",
     )
+
+
+def test_a_breakpoint_behind_a_result_is_left_out_and_said() -> None:
+    results = AIMessage("tool", [ToolResultPart("c1", "7 m", "f"), CacheBreakpoint()])
+    encoded = OllamaCodec().encode([results], GenerationConfig(), model="m", stream=True)
+    assert encoded.body is not None
+    assert msgspec.json.decode(encoded.body)["messages"] == [
+        {"role": "tool", "content": "7 m", "tool_name": "f", "tool_call_id": "c1"}
+    ]
+    assert encoded.dropped == ("ollama: a cache breakpoint, which this vendor does not take: left out",)
+
+
+def test_a_result_without_a_name_bears_that_of_its_call() -> None:
+    """The format's own field for whose result it is. Some servers give each turn the same ids."""
+    said = turns(
+        AIMessage("assistant", [ToolCall("c1", "f", "{}"), ToolCall("", "g", "{}")]),
+        AIMessage("tool", [ToolResultPart("c1", "7 m"), ToolResultPart("", "?")]),
+        AIMessage("assistant", [ToolCall("c1", "h", "{}")]),
+        AIMessage("tool", "8 m", name="c1"),
+    )
+    assert [(turn["content"], turn.get("tool_name")) for turn in said if turn["role"] == "tool"] == [
+        ("7 m", "f"), ("?", None), ("8 m", "h"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from typing import Final, TypeAlias
 from .. import _schema
 from .._types import (
     AIMessage,
-    CacheBreakpoint,
     GenerationConfig,
     ImagePart,
     Part,
@@ -26,10 +25,10 @@ from .._types import (
     Tool,
     ToolCall,
     ToolResultPart,
-    VendorPart,
 )
 from ..errors import UnsupportedOptionError
 from ._codec import Encoded
+from ._history import History
 from ._shared import arguments, as_map, dump, inline
 
 __all__ = ("encode",)
@@ -82,7 +81,7 @@ def encode(messages: Sequence[AIMessage], config: GenerationConfig, *, model: st
     if config.reasoning is not None and (think := _think(config.reasoning)) is not None:
         body["think"] = think
     body |= extra
-    return Encoded("/api/chat", dump(body, provider=PROVIDER), dropped=tuple(dict.fromkeys(turns.dropped)))
+    return Encoded("/api/chat", dump(body, provider=PROVIDER), dropped=turns.history.dropped)
 
 
 def _tool(tool: Tool) -> JSONObject:
@@ -122,10 +121,11 @@ def _think(reasoning: str | int | Reasoning | Mapping[str, object]) -> str | boo
 
 
 class _Turns:
-    """Our messages as the turns that the format makes of them; `dropped` is what it cannot carry, and why."""
+    """Our messages as the turns that the format makes of them."""
 
     def __init__(self) -> None:
-        self.dropped: list[str] = []
+        self.history: History = History(PROVIDER)
+        self._names: dict[str, str] = {}  # of the calls so far, by id: a result may come without
 
     def of(self, message: AIMessage) -> Iterator[JSONObject]:
         """The turns of one message. Tool results are turns of their own and come first: they answer the turn before."""
@@ -134,12 +134,12 @@ class _Turns:
                 raise _unsupported(
                     "messages", "a tool's answer needs the call's id: give it as name, or use ToolResultPart"
                 )
-            yield {"role": "tool", "content": message.content, "tool_call_id": message.name}
+            yield self._result(ToolResultPart(message.name, message.content))
             return
         if message.name and message.role != "tool":
-            self.dropped.append("an author's name")
+            self.history.drop("an author's name")
         rest: list[Part] = []
-        for part in message.parts:
+        for part in self.history.own(message):
             if isinstance(part, ToolResultPart):
                 yield self._result(part)
             else:
@@ -158,8 +158,8 @@ class _Turns:
         media = () if isinstance(part.content, str) else part.content
         if images := [self._image(one) for one in media if not isinstance(one, TextPart)]:
             turn["images"] = images
-        if part.name:
-            turn["tool_name"] = part.name
+        if name := part.name or (part.call_id and self._names.get(part.call_id)):
+            turn["tool_name"] = name
         if part.call_id:
             turn["tool_call_id"] = part.call_id
         return turn
@@ -169,12 +169,15 @@ class _Turns:
         thoughts: list[str] = []
         images: list[str] = []
         calls: list[JSONObject] = []
-        for part in (known for part in parts if (known := self._own(part)) is not None):
+        for part in parts:
             if isinstance(part, TextPart):
                 words.append(part.text)
+            elif isinstance(part, ReasoningPart) and part.data is not None:
+                self.history.drop("redacted reasoning, which this format does not have")
             elif isinstance(part, ReasoningPart):
                 thoughts.append(part.text)
             elif isinstance(part, ToolCall) and role == "assistant":
+                self._names[part.id] = part.name
                 calls.append(_call(part))
             else:
                 images.append(self._image(part))
@@ -182,25 +185,6 @@ class _Turns:
         if thinking := "".join(thoughts):
             turn["thinking"] = thinking
         return turn | {name: found for name, found in (("images", images), ("tool_calls", calls)) if found}
-
-    def _own(self, part: Part) -> Part | None:
-        """The part as this provider takes it; None where it is another vendor's, which is noted."""
-        match part:
-            case VendorPart(shared=shared):
-                if shared is None:
-                    self.dropped.append(f"what only {part.origin} understands")
-                return shared
-            case ReasoningPart(origin=origin) if origin not in {None, PROVIDER}:
-                self.dropped.append(f"the reasoning of {origin}")
-                return None
-            case ReasoningPart(data=str()):
-                self.dropped.append("redacted reasoning, which only its own vendor can read")
-                return None
-            case CacheBreakpoint():
-                self.dropped.append("a cache breakpoint: the server caches by itself")
-                return None
-            case _:
-                return part
 
     def _image(self, part: object) -> str:
         if not isinstance(part, ImagePart):
