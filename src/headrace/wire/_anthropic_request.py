@@ -71,7 +71,7 @@ def encode(messages: Sequence[AIMessage], config: GenerationConfig, *, model: st
         body["stream"] = True
     messages = with_ids(messages, PROVIDER, CALL_IDS)
     history = History(PROVIDER, breakpoints=True)
-    if system := [block for message in messages if message.role == "system" for block in _system(message, history)]:
+    if system := [block for message in history.instructions(messages) for block in _system(message, history)]:
         body["system"] = system
     turns = [_turn(message, history) for message in messages if message.role != "system"]
     body["messages"] = [turn for turn in turns if turn is not None]

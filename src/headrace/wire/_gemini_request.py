@@ -59,7 +59,7 @@ def encode(messages: Sequence[AIMessage], config: GenerationConfig, *, model: st
     """The request of `POST /models/{model}:generateContent`; see `Codec.encode`."""
     body: JSONObject = {}
     history = History(PROVIDER)
-    system = [part for message in messages if message.role == "system" for part in _system_parts(message, history)]
+    system = [part for message in history.instructions(messages) for part in _system_parts(message, history)]
     if system:
         body["systemInstruction"] = {"parts": system}
     turns = [message for message in messages if message.role != "system"]

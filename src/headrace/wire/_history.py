@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from .._types import AIMessage, CacheBreakpoint, Part, ReasoningPart, TextPart, ToolCall, ToolResultPart, VendorPart
 
@@ -33,6 +34,12 @@ class History:
     def drop(self, what: str) -> None:
         """Note that something was left out."""
         self._dropped[f"{self._provider}: {what}: left out"] = None
+
+    def instructions(self, messages: Sequence[AIMessage]) -> list[AIMessage]:
+        """The system messages, for a format in which they all stand before the first turn."""
+        if any(one.role != "system" and then.role == "system" and then.content for one, then in pairwise(messages)):
+            self.drop("the place of a system message behind others")
+        return [message for message in messages if message.role == "system"]
 
     def own(self, message: AIMessage) -> Iterator[Part]:
         """The parts of one message that may be sent."""
