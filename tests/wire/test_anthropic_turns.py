@@ -171,6 +171,16 @@ def test_what_another_vendor_alone_can_read_is_left_out_and_told(part: object, d
     assert encoded.dropped == (f"anthropic: {dropped}: left out",)
 
 
+def test_a_breakpoint_whose_parts_are_left_out_goes_with_them() -> None:
+    turn = AIMessage("assistant", [ReasoningPart("hm", "sig", origin="openai"), CacheBreakpoint(), TextPart("yes")])
+    body, encoded = sent(CODEC, USER, turn)
+    assert body["messages"][1]["content"] == [{"type": "text", "text": "yes"}]
+    assert encoded.dropped == (
+        "anthropic: the reasoning of openai: left out",
+        "anthropic: a cache breakpoint that has nothing before it then: left out",
+    )
+
+
 def test_the_name_on_a_system_message_is_left_out_and_told() -> None:
     _, encoded = sent(CODEC, AIMessage("system", "rules", name="Ann"), USER)
     assert encoded.dropped == ("anthropic: an author's name: left out",)

@@ -289,15 +289,18 @@ def _turn(message: AIMessage, history: History) -> JSONObject | None:
     return {"role": role, "content": [_block(ToolResultPart(message.name, message.content))]}
 
 
-def _blocks(parts: Iterable[Part], history: History) -> list[JSONObject]:
+def _blocks(parts: Sequence[Part], history: History) -> list[JSONObject]:
     blocks: list[JSONObject] = []
     told: Mapping[str, object] = {}  # what else the vendor said of the call that comes now
     for part in history.of(parts):
         if isinstance(part, VendorPart) and part.data.get("type") == "tool_use" and "id" not in part.data:
             told = part.data
         elif isinstance(part, CacheBreakpoint):
-            if not blocks:
+            if not blocks and isinstance(parts[0], CacheBreakpoint):
                 raise _unsupported("messages", "a cache breakpoint stands behind what it keeps: there is nothing yet")
+            if not blocks:
+                history.drop("a cache breakpoint that has nothing before it then")
+                continue
             if blocks[-1]["type"] in {"thinking", "redacted_thinking"}:
                 raise _unsupported("messages", "a cache breakpoint cannot stand right behind reasoning: move it")
             blocks[-1] = blocks[-1] | {"cache_control": _ephemeral(part.ttl)}
