@@ -135,3 +135,15 @@ async def test_a_large_budget_leaves_max_tokens_within_what_the_model_writes(bud
     async with Simulator() as sim, made("anthropic", sim) as provider:
         await provider.generate("hi", config)
         assert sim.exchanges[0].body["max_tokens"] == most
+
+
+@pytest.mark.parametrize("vendor", ["anthropic", "openai", "gemini", "grok", "ollama"])
+@pytest.mark.parametrize("strict", [True, False])
+async def test_extra_cannot_ask_for_another_answer_than_is_read(vendor: str, strict: bool) -> None:
+    async with Simulator() as sim, made(vendor, sim, strict_options=strict) as provider:
+        with pytest.raises(CallerError, match=r"Leave it out of extra, and say GenerationConfig\(stream=False\)"):
+            await provider.generate("hi", GenerationConfig(extra={"stream": False}))
+        assert all(one.method == "GET" for one in sim.exchanges)  # which model there is
+        if vendor != "gemini":  # whose format has no such field
+            plain = GenerationConfig(stream=False, extra={"stream": False})
+            assert (await provider.generate("hi", plain)).state == "finished"

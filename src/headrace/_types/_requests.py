@@ -201,7 +201,7 @@ class GenerationConfig:
         metadata: the caller's own words for the vendor's records, such as {"user_id": "..."}.
         service_tier: the vendor's word for how fast and how dear, such as "auto", "flex", "priority".
         stream: False asks for one plain JSON answer in place of a stream.
-        extra: fields put into the request body as they are, over everything else.
+        extra: fields put into the request body as they are, over everything else; `stream` has its own option.
         priority: among calls that wait for their turn, higher goes first.
         max_wait: most seconds to wait for a turn before the request is sent; 0 refuses instead of waiting.
         max_attempts: requests that this call may send, in place of the provider's `max_attempts`.

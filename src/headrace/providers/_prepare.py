@@ -51,8 +51,14 @@ def prepared(
 
     Raises:
         UnsupportedOptionError: an option that the model or the format does not take.
-        CallerError: the type in `response_format` has no schema.
+        CallerError: the type in `response_format` has no schema, or `extra` says another `stream` than the call.
     """
+    streams = config.stream is not False
+    if (said := (config.extra or {}).get("stream", streams)) is not streams:
+        raise CallerError(
+            f"{provider}: extra says stream {said!r}, but the answer would be read as if it were {streams}. "
+            f"Leave it out of extra, and say GenerationConfig(stream={said!r})"
+        )
 
     def tell(name: EventName, message: str, **data: object) -> None:
         emit(Event(name, provider, model, message, data))
