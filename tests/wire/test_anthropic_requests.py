@@ -92,6 +92,14 @@ def test_tool_results_stand_before_the_words_of_their_message() -> None:
     assert [block["tool_use_id"] for block in turn["content"][:2]] == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("most", "sent_most"), [(None, DEFAULT_MAX_TOKENS), (64_000, DEFAULT_MAX_TOKENS), (4_096, 4_096)]
+)
+def test_max_tokens_that_nobody_gave_is_no_more_than_the_model_writes(most: int | None, sent_most: int) -> None:
+    encoded = AnthropicCodec(most).encode([AIMessage("user", "Hi")], GenerationConfig(), model="m", stream=True)
+    assert json.loads(encoded.body or b"")["max_tokens"] == sent_most
+
+
 def test_system_messages_go_to_the_top() -> None:
     body = sent(AIMessage("system", "A"), AIMessage("user", "Hi"), AIMessage("system", "B"), AIMessage("system", ""))
     assert body["system"] == [{"type": "text", "text": "A"}, {"type": "text", "text": "B"}]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
 from .. import models
-from .._types import AICapability, AIMessage, GenerationConfig, Reasoning
+from .._types import AICapability
 from ..limits.dialects import DIALECTS, Dialect
 from ..wire._anthropic_beside import AnthropicCatalog, AnthropicCounter
-from ..wire._codec import Catalog, Codec, Counter, Encoded
-from ..wire.anthropic import DEFAULT_MAX_TOKENS, AnthropicCodec
+from ..wire._codec import Catalog, Codec, Counter
+from ..wire.anthropic import AnthropicCodec
 from ._vendor import Vendor, VendorProvider
 from .base import CHAT_MODEL
 
@@ -40,19 +39,6 @@ class AnthropicProvider(VendorProvider):
         },  # the Messages stream is the same under 2026-10-21; gateways know this
     )
 
-    def _prepared(
-        self,
-        encode: Callable[[GenerationConfig], Encoded],
-        messages: Sequence[AIMessage],
-        config: GenerationConfig,
-        model: str,
-    ) -> Encoded:
-        """The request. Where `max_tokens` is not given, what is sent in its place is no more than the model writes."""
-        wanted = config.reasoning
-        budget, most = wanted.budget if isinstance(wanted, Reasoning) else wanted, self._most(model)
-        if config.max_tokens is None and isinstance(budget, int) and budget < most < budget + DEFAULT_MAX_TOKENS:
-            config = replace(config, max_tokens=most)
-        return super()._prepared(encode, messages, config, model)
-
-    def _most(self, model: str) -> int:
-        return models.rules_for(self._rules, model).output_tokens or 0
+    def _codec_for(self, model: str) -> Codec:
+        most = models.rules_for(self._rules, model).output_tokens
+        return replace(self.codec, most=most) if isinstance(self.codec, AnthropicCodec) else self.codec

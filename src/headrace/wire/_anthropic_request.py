@@ -61,11 +61,13 @@ _TOOL_CHOICES: Final[Mapping[str, JSONObject]] = {
 }
 
 
-def encode(messages: Sequence[AIMessage], config: GenerationConfig, *, model: str, stream: bool) -> Encoded:
-    """The request of `POST /v1/messages`; see `Codec.encode`."""
+def encode(
+    messages: Sequence[AIMessage], config: GenerationConfig, *, model: str, stream: bool, most: int | None = None
+) -> Encoded:
+    """The request of `POST /v1/messages`; see `Codec.encode`. `most`: tokens that the model writes, None is unknown."""
     body: JSONObject = {
         "model": model,
-        "max_tokens": _max_tokens(config),
+        "max_tokens": _max_tokens(config, most),
     }
     if stream:
         body["stream"] = True
@@ -90,12 +92,14 @@ def _check_breakpoints(messages: Sequence[AIMessage], config: GenerationConfig) 
         raise _unsupported("cache", f"{why}: leave it out")
 
 
-def _max_tokens(config: GenerationConfig) -> int:
+def _max_tokens(config: GenerationConfig, most: int | None) -> int:
     if config.max_tokens is not None:
         return config.max_tokens
     # A reasoning budget counts against max_tokens; a default below it would refuse what the caller asked for.
     budget = config.reasoning.budget if isinstance(config.reasoning, Reasoning) else config.reasoning
-    return DEFAULT_MAX_TOKENS + (budget if isinstance(budget, int) else 0)
+    budget = budget if isinstance(budget, int) else 0
+    wanted = DEFAULT_MAX_TOKENS + budget
+    return wanted if most is None or most <= budget else min(wanted, most)  # more than it writes is answered 400
 
 
 def _options(config: GenerationConfig) -> JSONObject:

@@ -12,7 +12,8 @@ Source: the streaming page and the vendor's SDK types, anthropic-version 2026-10
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NoReturn
+from dataclasses import dataclass
+from typing import ClassVar, Final, NoReturn
 
 import msgspec
 
@@ -82,16 +83,17 @@ _CONTENT: Final = {  # event: where its content lies, and the kinds of it that h
 }
 
 
+@dataclass(frozen=True, slots=True)
 class AnthropicCodec:
-    """Messages as a `Codec`."""
+    """Messages as a `Codec`. `most` is what the model writes at most, in tokens; None is unknown."""
 
-    __slots__ = ()
-    provider: Final = PROVIDER
-    stream_type: Final = SSE
+    provider: ClassVar[str] = PROVIDER
+    stream_type: ClassVar[str] = SSE
+    most: int | None = None
 
     def encode(self, messages: Sequence[AIMessage], config: GenerationConfig, *, model: str, stream: bool) -> Encoded:
         """See `Codec.encode`. The vendor asks for `max_tokens`: where it is not given, `DEFAULT_MAX_TOKENS` is sent."""
-        return _anthropic_request.encode(messages, config, model=model, stream=stream)
+        return _anthropic_request.encode(messages, config, model=model, stream=stream, most=self.most)
 
     def decoder(self, *, request_id: str | None = None) -> _Decoder:
         """See `Codec.decoder`."""
